@@ -1,0 +1,1 @@
+"""The `wdyn` command: options in, one library call, one line out."""

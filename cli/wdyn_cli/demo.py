@@ -1,0 +1,21 @@
+"""`wdyn demo`: the whole product in about a minute."""
+
+from __future__ import annotations
+
+import click
+
+from wdyn_cli.progress import progress
+
+
+@click.command()
+@click.option("--quick", is_flag=True, help="PCA in place of UMAP: seconds instead of a minute.")
+@click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
+def demo(quick: bool, show: bool) -> None:
+    """Train LeNet-300-100 on small digits with a Recorder, analyse the run, write reports/demo.html."""
+    from wdyn.demo import run_demo
+
+    with progress() as tell:
+        run, page = run_demo(quick=quick, progress=tell)
+    click.echo(f"run:  {run}\npage: {page}  (open it in a browser)")
+    if show:
+        click.launch(str(page))

@@ -1,0 +1,25 @@
+"""`wdyn verify`: every checksum."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from wdyn_cli.choices import JSON, RUN_FILE
+from wdyn_cli.progress import progress
+
+
+@click.command()
+@RUN_FILE
+@JSON
+def verify(run_file: Path, as_json: bool) -> None:
+    """Check every byte of RUN_FILE against its checksums; exit status 1 where one does not match."""
+    from wdyn.store.verify import verify_run
+
+    with progress() as tell:
+        report = verify_run(run_file, progress=tell)
+    click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
+    if report.damaged:
+        raise click.exceptions.Exit(1)

@@ -1,0 +1,56 @@
+"""Run → findings → charts, one file per analysis, found by file name."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+import warnings
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
+
+from wdyn.errors import NotFoundError
+
+if TYPE_CHECKING:
+    from wdyn.analyses._spec import Analysis
+
+GROUP = "wdyn.analyses"
+
+
+def names() -> list[str]:
+    """Names of all analyses, built in and from installed plugins, sorted; imports none of them."""
+    built_in = {m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_")}
+    return sorted(built_in | _plugins().keys())
+
+
+def load(name: str) -> Analysis:
+    """The analysis of that name.
+
+    Args:
+        name: one of `names()`.
+
+    Returns:
+        Its `ANALYSIS`.
+
+    Raises:
+        NotFoundError: there is no such analysis; the text lists those there are.
+    """
+    if name not in names():
+        raise NotFoundError(f"no analysis {name!r}. There are: {', '.join(names())}")
+    plugin = _plugins().get(name)
+    analysis: Analysis = plugin.load() if plugin else importlib.import_module(f"{__name__}.{name}").ANALYSIS
+    return analysis
+
+
+def load_or_warn(name: str) -> Analysis | None:
+    """The analysis, or None with a warning where a plugin is broken: it must not take the others down."""
+    try:
+        return load(name)
+    except Exception as error:
+        if name not in _plugins():
+            raise
+        warnings.warn(f"analysis plugin {name!r} cannot be loaded: {error}", RuntimeWarning, stacklevel=2)
+        return None
+
+
+def _plugins() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=GROUP)}

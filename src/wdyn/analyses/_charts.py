@@ -1,0 +1,165 @@
+"""The chart vocabulary: plain dataclasses that say what to draw, never how.
+
+The page draws them in the browser and the figures module with matplotlib, so an analysis file needs neither.
+Every chart may belong to one layer (`layer`), which the page's layer picker then follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Scale = Literal["linear", "log"]
+
+
+@dataclass(frozen=True)
+class Lines:
+    """One or more quantities along a common axis.
+
+    Attributes:
+        title: what is shown, without the layer's name.
+        x: (S,) increasing, mostly optimiser steps.
+        y: label to (S,) values; NaN leaves a gap. A label that is a layer's name follows the layer picker.
+        x_label: axis label with unit.
+        y_label: axis label with unit.
+        bands: label of a line to (low, high), each (S,): where chance would put that line.
+        reference: label to (S,) values or one number, drawn dashed: a bound, a floor, a published value.
+        x_scale: a log axis shows step 0 at half of the first positive step.
+        y_scale: `log` only for positive values.
+        layer: the one layer that all lines belong to, if they do.
+    """
+
+    title: str
+    x: Array
+    y: Mapping[str, Array]
+    x_label: str
+    y_label: str
+    bands: Mapping[str, tuple[Array, Array]] = field(default_factory=dict)
+    reference: Mapping[str, Array | float] = field(default_factory=dict)
+    x_scale: Scale = "linear"
+    y_scale: Scale = "linear"
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class Bars:
+    """One value per category, in several series.
+
+    Attributes:
+        title: what is shown.
+        categories: C labels.
+        y: label of a series to (C,) values.
+        x_label: axis label.
+        y_label: axis label with unit.
+        layer: the layer it belongs to, if one.
+    """
+
+    title: str
+    categories: Sequence[str]
+    y: Mapping[str, Array]
+    x_label: str
+    y_label: str
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class HeatMap:
+    """One value per row and step, drawn as colour.
+
+    Attributes:
+        title: what is shown.
+        x: (S,) optimiser steps.
+        values: (R, S); NaN is left blank.
+        rows: (R,) labels, mostly neuron numbers.
+        x_label: axis label.
+        row_label: what a row is.
+        value_label: what the colour means, with unit.
+        diverging: colour centred on zero.
+        layer: the layer it belongs to, if one.
+    """
+
+    title: str
+    x: Array
+    values: Array
+    rows: Sequence[Any]
+    x_label: str
+    row_label: str
+    value_label: str
+    diverging: bool = False
+    layer: str | None = None
+
+
+@dataclass(frozen=True)
+class MatrixThroughTime:
+    """A square matrix at each shown step; the page's slider picks the step.
+
+    Attributes:
+        title: what is shown.
+        steps: (T,) optimiser steps, increasing.
+        values: (T, M, M) symmetric, float32; NaN for a dead neuron's row. M is at most 256.
+        members: M lists of the neuron numbers a row stands for (one each, or several where rows are block means).
+        low: value at one end of the colour scale.
+        high: value at the other end.
+        value_label: what the colour means.
+        layer: the layer it belongs to.
+        groups: (T, M) int, group of each row, -1 for none; boundaries are marked. None where there are no groups.
+    """
+
+    title: str
+    steps: Array
+    values: Array
+    members: Sequence[Sequence[int]]
+    low: float
+    high: float
+    value_label: str
+    layer: str
+    groups: Array | None = None
+
+
+@dataclass(frozen=True)
+class PointsThroughTime:
+    """One point per neuron at each shown step; the page's slider picks the step, trails show the way there.
+
+    Attributes:
+        title: what is shown.
+        steps: (T,) optimiser steps, increasing.
+        xy: (T, N, 2) coordinates without unit; NaN where a neuron is dead.
+        neurons: (N,) neuron numbers in the layer.
+        groups: (N,) int, colour of each neuron, -1 for none.
+        group_label: what the colour means.
+        size: (T, N) relative size of each point, mostly the neuron's norm; None for equal sizes.
+        caption: facts the reader must know, such as quality numbers.
+        layer: the layer it belongs to.
+    """
+
+    title: str
+    steps: Array
+    xy: Array
+    neurons: Array
+    groups: Array
+    group_label: str
+    caption: str
+    layer: str
+    size: Array | None = None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Plain rows.
+
+    Attributes:
+        title: what is listed.
+        columns: heading to values, all of one length.
+        layer: the layer it belongs to, if one.
+    """
+
+    title: str
+    columns: Mapping[str, Sequence[Any]]
+    layer: str | None = None
+
+
+Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | Table

@@ -1,0 +1,1 @@
+"""Frames: what a recorded step looks like on disk while training runs."""

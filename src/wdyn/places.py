@@ -1,0 +1,33 @@
+"""Where runs and pages go by default; nobody else spells these folders."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+RUNS = Path("checkpoints")
+REPORTS = Path("reports")
+
+
+def parts_folder(run_file: Path) -> Path:
+    """Folder of the journal that belongs to a run file.
+
+    Args:
+        run_file: path of the run, such as `checkpoints/a.h5`; need not exist.
+
+    Returns:
+        `checkpoints/a.h5.parts`.
+    """
+    return run_file.with_name(run_file.name + ".parts")
+
+
+def default_report(run_file: Path, suffix: str) -> Path:
+    """Path of a report when the user names none.
+
+    Args:
+        run_file: path of the run.
+        suffix: file ending with its dot, such as `.html`.
+
+    Returns:
+        `reports/<run name><suffix>`, relative to the working folder.
+    """
+    return REPORTS / (run_file.stem + suffix)

@@ -1,0 +1,1 @@
+"""Charts → page, figure or JSON; nothing in here computes a finding."""

@@ -1,0 +1,119 @@
+"""The pipeline on one screen: run → selected analyses → sections → page or JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from wdyn import analyses
+from wdyn.analyses._spec import Analysis
+from wdyn.errors import MisuseError, RunFileError
+from wdyn.places import default_report
+from wdyn.report.provenance import provenance
+from wdyn.report.sections import Section, make_section
+from wdyn.report.write import replacing
+from wdyn.store.reader import open_run
+from wdyn.store.run import Run
+
+Kind = Literal["html", "json"]
+Progress = Callable[[str, float], object]
+
+
+def build_report(
+    run_file: str | Path,
+    *,
+    kind: Kind = "html",
+    only: Sequence[str] = (),
+    layers: str | Sequence[str] | None = None,
+    steps: slice | Sequence[int] | None = None,
+    quick: bool = False,
+    seed: int = 0,
+    out: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """Analyse a run and write one report file.
+
+    Args:
+        run_file: path of the run.
+        kind: `html` is one self-contained page, `json` the numbers alone.
+        only: names of the analyses to use; all that fit when empty.
+        layers: glob or globs of layer names; all when None.
+        steps: slice over recorded positions, or step numbers; all when None.
+        quick: take the instant analyses in place of the slow ones.
+        seed: for everything random.
+        out: path of the report; `reports/<run name>.<kind>` when None. Missing folders are made.
+        command: the command line, shown in the provenance.
+        progress: called with a label and the fraction done in [0, 1].
+
+    Returns:
+        Path of the report. The same run, seed and version give the same bytes.
+
+    Raises:
+        NotFoundError: no such analysis, layer or step.
+        MisuseError: an analysis of several runs was asked for, or the report would lie in the run's own place.
+        RunFileError: the run cannot be read or holds no step.
+        OutputError: the report cannot be written; nothing was left behind.
+    """
+    run_file = Path(run_file)
+    chosen = choose_analyses(only, quick=quick)
+    target = Path(out) if out is not None else default_report(run_file, f".{kind}")
+    with open_run(run_file) as whole:
+        if not len(whole.steps):
+            raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
+        run = whole.select(layers=layers, steps=steps)
+        with replacing(target, keep=run_file) as stream:
+            sections = _sections(run, chosen, seed, progress or _silent)
+            facts = provenance(whole, run, command=command, seed=seed)
+            stream.write(_render(kind, facts, sections, run))
+    return target
+
+
+def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[str, Analysis]:
+    """The analyses of a report on one run, by name.
+
+    Args:
+        only: exactly these; the rules below do not apply to them.
+        quick: leave out those marked `full`, take those marked `quick`.
+
+    Raises:
+        NotFoundError: no such analysis.
+        MisuseError: one of `only` takes several runs.
+    """
+    if only:
+        named = {name: analyses.load(name) for name in only}
+        for name, analysis in named.items():
+            if analysis.takes == "runs":
+                raise MisuseError(f"analysis {name!r} compares several runs, and this report is about one")
+        return named
+    found = {name: analyses.load_or_warn(name) for name in analyses.names()}
+    skip = "full" if quick else "quick"
+    return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when != skip}
+
+
+def _sections(run: Run, chosen: dict[str, Analysis], seed: int, progress: Progress) -> list[Section]:
+    sections = []
+    for done, (name, analysis) in enumerate(chosen.items()):
+
+        def advance(fraction: float, label: str = analysis.title, done: int = done) -> None:
+            progress(label, (done + fraction) / (len(chosen) + 1))  # the one more is writing the report
+
+        advance(0.0)
+        sections.append(make_section(name, analysis, run, seed=seed, progress=advance))
+    progress("Writing the report", len(chosen) / (len(chosen) + 1))
+    return sections
+
+
+def _render(kind: Kind, facts: dict[str, Any], sections: list[Section], run: Run) -> bytes:
+    if kind == "json":
+        from wdyn.report.json_report import render_json
+
+        return render_json(facts, sections)
+    from wdyn.report.page import render_page
+
+    return render_page(facts, sections, [int(step) for step in run.steps])
+
+
+def _silent(label: str, fraction: float) -> None:
+    """Progress that nobody watches."""

@@ -1,0 +1,93 @@
+"""One analysis becomes one section of a report: computed, skipped with a reason, or failed with its error."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from wdyn.analyses._charts import Chart
+    from wdyn.analyses._spec import Analysis, Need
+    from wdyn.store.run import Run
+
+Status = Literal["ok", "skipped", "failed"]
+
+
+@dataclass(frozen=True)
+class Section:
+    """What one analysis gave.
+
+    Attributes:
+        name: name of the analysis.
+        title: its heading.
+        reading: how to read it.
+        status: `ok`, `skipped` where the run lacks what it needs, `failed` where it raised.
+        reason: why it was skipped or failed, one sentence; empty when ok.
+        charts: what to draw; empty unless ok.
+        result: the result dataclass; None unless ok.
+    """
+
+    name: str
+    title: str
+    reading: str
+    status: Status = "ok"
+    reason: str = ""
+    charts: tuple[Chart, ...] = ()
+    result: Any = None
+
+    def failed(self, error: Exception) -> Section:
+        """This section without its findings, naming the error instead."""
+        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return replace(self, status="failed", reason=reason, charts=(), result=None)
+
+
+def make_section(
+    name: str, analysis: Analysis, run: Run, *, seed: int = 0, progress: Callable[[float], object] | None = None
+) -> Section:
+    """Compute one analysis; what it raises stays inside its section.
+
+    Args:
+        name: name of the analysis.
+        analysis: the analysis.
+        run: the selected run.
+        seed: passed on where `compute` has a parameter of that name.
+        progress: called with fractions in [0, 1]; passed on likewise.
+
+    Returns:
+        Its section. KeyboardInterrupt and its like pass through.
+    """
+    section = Section(name, analysis.title, analysis.reading)
+    missing = [MISSING[need] for need in sorted(analysis.needs) if not _offers(run, need)]
+    if missing:
+        return replace(section, status="skipped", reason=" ".join(missing))
+    offered = {"seed": seed, "progress": progress or _silent}
+    wanted = inspect.signature(analysis.compute).parameters.keys() & offered.keys()
+    try:
+        result = analysis.compute(run, **{key: offered[key] for key in wanted})
+        return replace(section, charts=tuple(analysis.charts(result)), result=result)
+    except Exception as error:  # one broken analysis must not cost the reader the others
+        return section.failed(error)
+
+
+MISSING: dict[Need, str] = {
+    "metrics": "No metrics were logged. Call `rec.log(loss=...)` in the training loop to record them.",
+    "sample": "No sample was recorded. Give one with `Recorder(model, sample=(inputs, targets))`.",
+    "masks": "No pruning mask was recorded. Masks of `torch.nn.utils.prune` are recorded by themselves.",
+    "evaluate": "It needs scores of the recorded weights, and this run file alone cannot give them.",
+}
+
+
+def _offers(run: Run, need: Need) -> bool:
+    offers: dict[Need, Callable[[], bool]] = {
+        "metrics": lambda: bool(run.metrics),
+        "sample": lambda: run.sample is not None,
+        "masks": lambda: bool(run.masks(int(run.steps[-1]))),
+        "evaluate": lambda: False,
+    }
+    return offers[need]()
+
+
+def _silent(fraction: float) -> None:
+    """Progress that nobody watches."""

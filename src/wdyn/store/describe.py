@@ -1,0 +1,80 @@
+"""What a run holds, in plain numbers and words."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from wdyn.places import parts_folder
+from wdyn.store.run import Run
+
+
+def describe(run: Run) -> dict[str, Any]:
+    """Everything that can be said of a run without reading its weights.
+
+    Args:
+        run: an open run.
+
+    Returns:
+        JSON-able dict: file, condition, checksum, bytes, steps, parameters, layers, left_out, masks, metrics, sample,
+        notes and the facts of the recording.
+    """
+    meta = run.meta
+    raw = len(run.steps) * sum(spec.nbytes for spec in run.parameters.values())
+    return {
+        "file": run.path.name,
+        "condition": run.condition,
+        "checksum": run.checksum,
+        "bytes": _bytes_on_disk(run.path),
+        "raw_bytes": raw,
+        **{key: meta[key] for key in ("run_id", "created", "model", "optimizer", "schedule", "wdyn", "torch", "python")},
+        "steps": {"recorded": len(run.steps), "first": int(run.steps[0]), "last": int(run.steps[-1])},
+        "parameters": [
+            {"name": name, "role": spec.role, "shape": list(spec.shape), "dtype": spec.dtype}
+            for name, spec in run.parameters.items()
+        ],
+        "layers": {name: [layer.rows, layer.columns] for name, layer in run.layers.items()},
+        "left_out": [list(item) for item in run.left_out],
+        "tied": meta["tied"],
+        "kept_by_masks": {name: [int(mask.sum()), mask.size] for name, mask in run.masks(int(run.steps[-1])).items()},
+        "metrics": {name: len(metric.steps) for name, metric in run.metrics.items()},
+        "sample": None if run.sample is None else [list(part.shape) for part in run.sample],
+        "notes": list(run.notes),
+        "metadata": meta["metadata"],
+    }
+
+
+def as_text(facts: dict[str, Any]) -> str:
+    """The facts of `describe` for a person."""
+    steps = facts["steps"]
+    rows = [
+        ("run", f"{facts['file']}  {facts['condition']}, checksum {facts['checksum']}, id {facts['run_id']}"),
+        ("recorded", f"{facts['created']} with wdyn {facts['wdyn']}, torch {facts['torch']}, Python {facts['python']}"),
+        ("model", f"{facts['model']}, optimizer {facts['optimizer'] or 'unknown'}, schedule {facts['schedule']}"),
+        ("steps", f"{steps['recorded']} recorded, {steps['first']} to {steps['last']}"),
+        ("size", f"{_size(facts['bytes'])} on disk for {_size(facts['raw_bytes'])} of weights"),
+        *[("layer", f"{name}  {rows} neurons of {columns} inputs") for name, (rows, columns) in facts["layers"].items()],
+        *[("left out", f"{name}: {reason}") for name, reason in facts["left_out"]],
+        *[("tied", f"{alias} is {name}") for alias, name in facts["tied"].items()],
+        *[
+            ("mask", f"{name}  keeps {kept} of {size} ({kept / max(size, 1):.2%})")
+            for name, (kept, size) in facts["kept_by_masks"].items()
+        ],
+        *[("metric", f"{name}  {count} values") for name, count in facts["metrics"].items()],
+        *([] if facts["sample"] is None else [("sample", " and ".join(map(str, facts["sample"])))]),
+        *[("note", ", ".join(f"{key} {value}" for key, value in note.items())) for note in facts["notes"]],
+        *[("metadata", f"{key} = {value}") for key, value in facts["metadata"].items()],
+    ]
+    return "\n".join(f"{label:9} {text}" for label, text in rows)
+
+
+def _bytes_on_disk(path: Path) -> int:
+    if path.is_file():
+        return path.stat().st_size
+    return sum(part.stat().st_size for part in parts_folder(path).iterdir())
+
+
+def _size(count: int) -> str:
+    power = min(int(math.log(max(count, 1), 1000)), 4)
+    return f"{count / 1000**power:.{1 if power else 0}f} {['B', 'kB', 'MB', 'GB', 'TB'][power]}"
