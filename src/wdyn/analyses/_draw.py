@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from functools import singledispatch
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1) -> Axes:
 
         ax = Figure(layout="constrained").add_subplot()
     ax.set_title(chart.title if chart.layer is None else f"{chart.title}: {plain(chart.layer)}")
-    _draw(chart, ax, at)
+    _DRAWING[type(chart)](chart, ax, at)
     return ax
 
 
@@ -48,13 +48,7 @@ def colours(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
 
-@singledispatch
-def _draw(chart: Chart, ax: Axes, at: int) -> None:
-    raise TypeError(f"no drawing for a {type(chart).__name__}")
-
-
-@_draw.register
-def _(chart: Lines, ax: Axes, at: int) -> None:
+def _lines(chart: Lines, ax: Axes, at: int) -> None:
     x = log_positions(chart.x) if chart.x_scale == "log" else chart.x
     marker = "o" if len(x) == 1 else ""  # a single step would be an invisible line
     for colour, (label, values) in zip(colours(len(chart.y)), chart.y.items(), strict=True):
@@ -71,8 +65,7 @@ def _(chart: Lines, ax: Axes, at: int) -> None:
         ax.legend(frameon=False, fontsize="small")
 
 
-@_draw.register
-def _(chart: Bars, ax: Axes, at: int) -> None:
+def _bars(chart: Bars, ax: Axes, at: int) -> None:
     width, place = 0.8 / len(chart.y), np.arange(len(chart.categories))
     for i, (label, values) in enumerate(chart.y.items()):
         ax.bar(place + (i - (len(chart.y) - 1) / 2) * width, values, width, color=colours(i + 1)[i], label=plain(label))
@@ -82,8 +75,7 @@ def _(chart: Bars, ax: Axes, at: int) -> None:
         ax.legend(frameon=False, fontsize="small")
 
 
-@_draw.register
-def _(chart: HeatMap, ax: Axes, at: int) -> None:
+def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
     finite = np.abs(chart.values[np.isfinite(chart.values)])
     limit = finite.max(initial=0.0) or 1.0
     low = -limit if chart.diverging else min(0.0, np.nanmin(chart.values, initial=0.0))
@@ -97,16 +89,14 @@ def _(chart: HeatMap, ax: Axes, at: int) -> None:
     ax.figure.colorbar(image, ax=ax, label=plain(chart.value_label))
 
 
-@_draw.register
-def _(chart: MatrixThroughTime, ax: Axes, at: int) -> None:
+def _matrix(chart: MatrixThroughTime, ax: Axes, at: int) -> None:
     image = ax.imshow(chart.values[at], vmin=chart.low, vmax=chart.high, cmap="RdBu_r", interpolation="nearest")
     ax.set_title(f"{ax.get_title()}, step {chart.steps[at]}")
     ax.set(xticks=[], yticks=[], xlabel="neurons in cluster order")
     ax.figure.colorbar(image, ax=ax, label=plain(chart.value_label))
 
 
-@_draw.register
-def _(chart: PointsThroughTime, ax: Axes, at: int) -> None:
+def _points(chart: PointsThroughTime, ax: Axes, at: int) -> None:
     last = range(len(chart.steps))[at]
     for neuron, group in enumerate(chart.groups):
         ax.plot(*chart.xy[: last + 1, neuron].T, color=_group_colour(group), alpha=0.25, linewidth=0.5, zorder=1)
@@ -117,8 +107,7 @@ def _(chart: PointsThroughTime, ax: Axes, at: int) -> None:
     ax.set_aspect("equal", adjustable="datalim")
 
 
-@_draw.register
-def _(chart: Table, ax: Axes, at: int) -> None:
+def _table(chart: Table, ax: Axes, at: int) -> None:
     ax.axis("off")
     rows = list(zip(*chart.columns.values(), strict=True))[:TABLE_ROWS]
     text = [[plain(cell_text(cell)) for cell in row] for row in rows] or [[""] * len(chart.columns)]
@@ -147,3 +136,13 @@ def _share(values: np.ndarray, of: np.ndarray) -> np.ndarray:
 
 def _group_colour(group: int) -> str:
     return NO_GROUP if group < 0 else COLOURS[int(group) % len(COLOURS)]
+
+
+_DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
+    Lines: _lines,
+    Bars: _bars,
+    HeatMap: _heat_map,
+    MatrixThroughTime: _matrix,
+    PointsThroughTime: _points,
+    Table: _table,
+}

@@ -63,10 +63,10 @@ def build_report(
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
         run = whole.select(layers=layers, steps=steps)
-        with replacing(target, keep=run_file) as stream:
+        with replacing(target, keep=run_file) as write:
             sections = _sections(run, chosen, seed, progress or _silent)
             facts = provenance(whole, run, command=command, seed=seed)
-            stream.write(_render(kind, facts, sections, run))
+            write(_render(kind, facts, sections, run))
     return target
 
 

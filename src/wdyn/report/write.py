@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO
 
 from wdyn.errors import MisuseError, OutputError
 from wdyn.places import parts_folder
 
 
 @contextmanager
-def replacing(target: Path, *, keep: Path) -> Iterator[BinaryIO]:
-    """A stream whose bytes become `target` when the block ends well, and vanish when it does not.
+def replacing(target: Path, *, keep: Path) -> Iterator[Callable[[bytes], None]]:
+    """A function that writes `target` in one go; without a call, nothing appears.
 
     The temporary file is made at once, so a folder that cannot be written is told before minutes of computing.
 
@@ -23,32 +22,67 @@ def replacing(target: Path, *, keep: Path) -> Iterator[BinaryIO]:
         target: path of the report; an older report there is replaced. Missing folders are made.
         keep: the run file, which no report may replace.
 
+    Yields:
+        The function; it takes all bytes of the report.
+
     Raises:
         MisuseError: the target is the run, or lies in its journal.
         OutputError: the folder cannot be written or the disk is full; nothing was left behind.
     """
     _refuse_the_run(target, keep)
     with ExitStack() as cleanup:
-        try:
-            _make_folder(target.parent, cleanup)
-            handle, name = tempfile.mkstemp(prefix=f".{target.name[:40]}.", suffix=".tmp", dir=target.parent)
-        except OSError as error:
-            raise _output_error(target, error) from error
-        cleanup.callback(_remove, name)
-        with _open(handle, target) as stream:
-            yield stream
-        try:
-            os.chmod(name, 0o666 & ~_umask())  # mkstemp makes it private to the user; a report is an ordinary file
-            os.replace(name, target)
-        except OSError as error:
-            raise _output_error(target, error) from error
-        cleanup.pop_all()
+        with _explained(target):
+            _make_folders(target.parent, cleanup)
+            handle, name = tempfile.mkstemp(prefix=".wdyn-", suffix=".tmp", dir=target.parent)
+        cleanup.callback(_remove_file, name)
+        os.close(handle)
+
+        def write(data: bytes) -> None:
+            with _explained(target):
+                Path(name).write_bytes(data)
+                os.chmod(name, 0o666 & ~_umask())  # mkstemp made it private; a report is an ordinary file
+                os.replace(name, target)
+            cleanup.pop_all()
+
+        yield write
+
+
+def _refuse_the_run(target: Path, run_file: Path) -> None:
+    place, run = target.resolve(), run_file.resolve()
+    if place == run or parts_folder(run) in (place, *place.parents):
+        raise MisuseError(f"{target}: this is the run itself. Give the report another path with -o")
+    if place.is_dir():
+        raise OutputError(f"{target}: this is a folder. Give a file name with -o, such as {target / 'report.html'}")
 
 
 @contextmanager
-def _open(handle: int, target: Path) -> Iterator[BinaryIO]:
-    stream = _Stream(handle, target)
+def _explained(target: Path) -> Iterator[None]:
     try:
-        yield stream  # type: ignore[misc]
-    finally:
-        os.close(handle)
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise OutputError(f"{target}: cannot write here: {reason}. Choose another place with -o") from error
+
+
+def _make_folders(folder: Path, cleanup: ExitStack) -> None:
+    """Make the missing folders; the cleanup removes exactly those, if they are empty."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir()
+        cleanup.callback(_remove_folder, each)
+
+
+def _remove_file(name: str) -> None:
+    with suppress(OSError):
+        os.unlink(name)
+
+
+def _remove_folder(folder: Path) -> None:
+    with suppress(OSError):  # no longer empty: somebody else uses it by now
+        folder.rmdir()
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)  # can only be read by setting it
+    os.umask(mask)
+    return mask

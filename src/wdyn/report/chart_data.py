@@ -1,0 +1,143 @@
+"""Chart → JSON-able dict for the page's scripts, its numbers in blocks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from wdyn.analyses._charts import Bars, Chart, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.report.codec import Array, Blocks, Ref, extent, quantise, real
+from wdyn.report.plain import plain
+from wdyn.report.thin import thin_columns, thin_lines
+
+TABLE_ROWS = 500
+
+ChartData = dict[str, Any]
+
+
+def chart_data(chart: Chart, blocks: Blocks) -> ChartData:
+    """What the page's scripts need to draw a chart.
+
+    Args:
+        chart: any of the vocabulary.
+        blocks: takes the numbers.
+
+    Returns:
+        Dict with `kind`, `title`, `layer` (None where it belongs to no single one) and the fields of its kind.
+
+    Raises:
+        ValueError: arrays of the chart that do not fit together.
+        TypeError: not a chart.
+    """
+    encode = _ENCODERS.get(type(chart))
+    if encode is None:
+        raise TypeError(f"{type(chart).__name__} is no chart. There are: {', '.join(c.__name__ for c in _ENCODERS)}")
+    kind, fields = encode(chart, blocks)
+    return {"kind": kind, "title": chart.title, "layer": chart.layer} | fields
+
+
+def _lines(chart: Lines, blocks: Blocks) -> tuple[str, ChartData]:
+    x = np.asarray(chart.x, dtype=np.float64)
+    y = {label: _along(values, x, label) for label, values in chart.y.items()}
+    at = thin_lines(list(y.values())) if y else np.arange(len(x))
+
+    def block(values: Array) -> Ref:
+        return blocks.add(real(values[at]))
+
+    lines = []
+    for label, values in y.items():
+        line: ChartData = {"label": label, "values": block(values)}
+        if label in chart.bands:
+            low, high = (_along(edge, x, label) for edge in chart.bands[label])
+            line |= {"low": block(low), "high": block(high)}
+        lines.append(line)
+    reference = [
+        {"label": label, "values": block(_along(values, x, label)) if np.ndim(values) else plain(float(values))}
+        for label, values in chart.reference.items()
+    ]
+    return "lines", {
+        "x": block(x), "lines": lines, "reference": reference, "x_label": chart.x_label, "y_label": chart.y_label,
+        "x_scale": chart.x_scale, "y_scale": chart.y_scale, "points": len(x),
+    }  # fmt: skip
+
+
+def _bars(chart: Bars, blocks: Blocks) -> tuple[str, ChartData]:
+    names = [str(name) for name in chart.categories]
+    bars = [
+        {"label": label, "values": blocks.add(real(_along(values, names, label)))} for label, values in chart.y.items()
+    ]
+    return "bars", {"categories": names, "bars": bars, "x_label": chart.x_label, "y_label": chart.y_label}
+
+
+def _heat_map(chart: HeatMap, blocks: Blocks) -> tuple[str, ChartData]:
+    values = np.asarray(chart.values, dtype=np.float64)
+    _expect(values.shape == (len(chart.rows), len(chart.x)), f"heat map {chart.title!r}: rows and x do not fit values")
+    at = thin_columns(*values.shape)
+    low, high = extent(values)
+    if chart.diverging:
+        low, high = -max(-low, high), max(-low, high)
+    codes = quantise(values[:, at].T, low, high, np.uint16)  # time first
+    return "heat", {
+        "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low, "high": high,
+        "rows": [plain(row) for row in chart.rows], "x_label": chart.x_label, "row_label": chart.row_label,
+        "value_label": chart.value_label, "diverging": chart.diverging, "columns": len(chart.x),
+    }  # fmt: skip
+
+
+def _matrix(chart: MatrixThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
+    values, steps, size = np.asarray(chart.values), np.asarray(chart.steps), len(chart.members)
+    _expect(values.shape == (len(steps), size, size), f"matrix {chart.title!r}: steps and members do not fit values")
+    upper = values[(slice(None), *np.triu_indices(size))]  # symmetric, so half of it is all of it
+    codes = quantise(upper, chart.low, chart.high, np.uint8)
+    groups = None if chart.groups is None else blocks.add(np.asarray(chart.groups, dtype=np.int32), delta=True)
+    return "matrix", {
+        "steps": plain(steps), "codes": blocks.add(codes, delta=True), "low": float(chart.low),
+        "high": float(chart.high), "members": plain(chart.members), "value_label": chart.value_label, "groups": groups,
+    }  # fmt: skip
+
+
+def _points(chart: PointsThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
+    xy, steps, neurons = np.asarray(chart.xy, dtype=np.float64), np.asarray(chart.steps), np.asarray(chart.neurons)
+    _expect(xy.shape == (len(steps), len(neurons), 2), f"points {chart.title!r}: steps and neurons do not fit xy")
+    limits = [extent(xy[..., axis]) for axis in (0, 1)]
+    codes = np.stack([quantise(xy[..., axis], *limits[axis], np.uint16) for axis in (0, 1)], axis=1)  # (T, 2, N)
+    size = None
+    if chart.size is not None:
+        largest = extent(np.asarray(chart.size))[1]
+        size = blocks.add(quantise(np.asarray(chart.size), 0.0, largest, np.uint8), delta=True)
+    return "points", {
+        "steps": plain(steps), "codes": blocks.add(codes, delta=True), "limits": limits,
+        "neurons": blocks.add(neurons.astype(np.int32)), "groups": blocks.add(np.asarray(chart.groups, dtype=np.int32)),
+        "group_label": chart.group_label, "caption": chart.caption, "size": size,
+    }  # fmt: skip
+
+
+def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
+    columns = {heading: plain(list(values)) for heading, values in chart.columns.items()}
+    rows = {len(values) for values in columns.values()}
+    _expect(len(rows) <= 1, f"table {chart.title!r}: its columns differ in length")
+    shown = [{"heading": heading, "values": values[:TABLE_ROWS]} for heading, values in columns.items()]
+    return "table", {"columns": shown, "count": max(rows, default=0)}
+
+
+def _along(values: Any, axis: Any, label: str) -> Array:
+    numbers = np.asarray(values, dtype=np.float64)
+    _expect(numbers.shape == (len(axis),), f"{label!r} has shape {numbers.shape}, but its axis has {len(axis)} places")
+    return numbers
+
+
+def _expect(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise ValueError(otherwise)
+
+
+_ENCODERS: dict[type, Callable[[Any, Blocks], tuple[str, ChartData]]] = {
+    Lines: _lines,
+    Bars: _bars,
+    HeatMap: _heat_map,
+    MatrixThroughTime: _matrix,
+    PointsThroughTime: _points,
+    Table: _table,
+}

@@ -1,0 +1,127 @@
+"""Charts → figure files for a paper: owns size, style and determinism."""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wdyn.analyses._charts import Chart, HeatMap, MatrixThroughTime, PointsThroughTime
+from wdyn.places import REPORTS
+from wdyn.report.build import Progress, analysed
+from wdyn.report.sections import Section
+from wdyn.report.write import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, the widths that most journals of the field ask for
+PANELS = 4
+DOTS_PER_INCH = 300
+STYLE = {
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "legend.fontsize": 7,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "pdf.fonttype": 42,  # embed TrueType fonts, which publishers require
+    "svg.hashsalt": "wdyn",  # otherwise the ids inside an SVG are random
+}
+# the date and the program's version would make the bytes differ between equal runs
+METADATA = {
+    "pdf": {"CreationDate": None, "Producer": "wdyn", "Creator": "wdyn"},
+    "svg": {"Date": None, "Creator": "wdyn"},
+    "png": {"Software": "wdyn"},
+}
+
+
+def write_figures(
+    run_file: str | Path,
+    *,
+    formats: Sequence[str] = ("pdf",),
+    only: Sequence[str] = (),
+    layers: str | Sequence[str] | None = None,
+    steps: slice | Sequence[int] | None = None,
+    quick: bool = False,
+    seed: int = 0,
+    out: str | Path | None = None,
+    progress: Progress | None = None,
+) -> list[Path]:
+    """Write every chart of a run's analyses as figure files.
+
+    Args:
+        run_file: path of the run.
+        formats: any of `pdf`, `svg`, `png`.
+        only: names of the analyses to use; all that fit when empty.
+        layers: glob or globs of layer names; all when None.
+        steps: slice by step numbers, or step numbers; all when None.
+        quick: take the instant analyses in place of the slow ones.
+        seed: for everything random.
+        out: folder; `reports/<run name>-figures` when None. Missing folders are made.
+        progress: called with a label and the fraction done in [0, 1].
+
+    Returns:
+        Paths of the files. The same run, seed and version give the same bytes.
+
+    Raises:
+        NotFoundError: no such analysis, layer or step.
+        RunFileError: the run cannot be read or holds no step.
+        OutputError: a file cannot be written; it was not left behind half.
+    """
+    run_file = Path(run_file)
+    folder = Path(out) if out is not None else REPORTS / f"{run_file.stem}-figures"
+    written = []
+    with analysed(run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, progress=progress) as found:
+        for name, chart in _named_charts(found.sections):
+            for ending in formats:
+                path = folder / f"{name}.{ending}"
+                with replacing(path, keep=run_file) as write:
+                    write(figure_bytes(chart, ending))
+                written.append(path)
+    return written
+
+
+def figure_bytes(chart: Chart, ending: str) -> bytes:
+    """One chart as the bytes of a `pdf`, `svg` or `png` file, the same for the same chart."""
+    from matplotlib import rc_context
+
+    target = io.BytesIO()
+    with rc_context(STYLE):
+        _figure(chart).savefig(target, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
+    return target.getvalue()
+
+
+def _figure(chart: Chart) -> Figure:
+    """A figure of one panel, or of a row of panels where the chart runs through time."""
+    from matplotlib.figure import Figure
+
+    from wdyn.analyses._draw import draw
+
+    if isinstance(chart, MatrixThroughTime | PointsThroughTime):
+        shown = np.unique(np.linspace(0, len(chart.steps) - 1, PANELS).round().astype(int))
+        figure = Figure(figsize=(TWO_COLUMNS, 0.4 + TWO_COLUMNS / PANELS), layout="constrained")
+        for ax, at in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
+            draw(chart, ax, at=int(at))
+            ax.set_title(f"step {chart.steps[at]}")
+        figure.suptitle(f"{chart.title}: {chart.layer}".replace("$", r"\$"), fontsize=8)
+        return figure
+    width = TWO_COLUMNS if isinstance(chart, HeatMap) else ONE_COLUMN
+    figure = Figure(figsize=(width, 2.6), layout="constrained")
+    draw(chart, figure.add_subplot())
+    return figure
+
+
+def _named_charts(sections: Sequence[Section]) -> Iterator[tuple[str, Chart]]:
+    """Each chart with a file name that says what it is; the number keeps equal titles apart."""
+    for section in sections:
+        for number, chart in enumerate(section.charts, start=1):
+            words = [section.name, f"{number:02}", chart.title, chart.layer or ""]
+            yield "-".join(filter(None, map(_slug, words))), chart
+
+
+def _slug(text: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_.]+", "-", text).strip("-.")[:60]

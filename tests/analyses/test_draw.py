@@ -1,0 +1,82 @@
+"""Drawings are read back: what matplotlib holds is what the chart says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.colors import to_hex
+from numpy.testing import assert_array_equal
+
+from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._draw import NO_GROUP, cell_text, draw, log_positions
+
+STEPS = np.array([0, 1, 10, 100])
+
+
+def test_lines_hold_the_values_the_band_and_the_reference() -> None:
+    values = np.array([1.0, np.nan, 3.0, 4.0])
+    chart = Lines(
+        "t", STEPS, {"fc1": values}, "step", "y", bands={"fc1": (values - 1, values + 1)}, reference={"floor": 0.5}
+    )
+    ax = draw(chart)
+    line, floor = ax.lines
+    assert_array_equal(line.get_xdata(), STEPS)
+    assert_array_equal(line.get_ydata(), values)
+    assert_array_equal(floor.get_ydata(), [0.5] * 4)
+    assert len(ax.collections) == 1
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fc1", "floor"]
+
+
+def test_a_log_axis_keeps_step_0_left_of_the_first_step() -> None:
+    assert_array_equal(log_positions(STEPS), [0.5, 1, 10, 100])
+    assert_array_equal(log_positions(np.array([0])), [1])
+
+
+def test_bars_are_as_high_as_the_values() -> None:
+    ax = draw(Bars("t", ["a", "b"], {"one": np.array([1.0, 2.0]), "two": np.array([3.0, 4.0])}, "x", "y"))
+    assert [patch.get_height() for patch in ax.patches] == [1, 2, 3, 4]
+
+
+def test_a_heat_map_hides_what_is_not_finite_and_centres_on_zero() -> None:
+    ax = draw(HeatMap("t", STEPS[:2], np.array([[1.0, np.nan], [-3.0, 2.0]]), [0, 1], "step", "neuron", "v", diverging=True))
+    image = ax.images[0].get_array()
+    assert image is not None
+    assert_array_equal(np.ma.getmaskarray(image), [[False, True], [False, False]])
+    assert ax.images[0].get_clim() == (-3, 3)
+
+
+@pytest.mark.parametrize("values", [np.zeros((2, 2)), np.full((2, 2), np.nan)])
+def test_a_heat_map_of_nothing_is_still_drawn(values: np.ndarray) -> None:
+    draw(HeatMap("t", STEPS[:2], values, [0, 1], "step", "neuron", "v")).figure.canvas.draw()
+
+
+def test_a_matrix_shows_the_step_asked_for() -> None:
+    values = np.stack([np.eye(2), np.ones((2, 2))])
+    chart = MatrixThroughTime("cosine", STEPS[:2], values, [[0], [1]], -1, 1, "cosine", "fc1")
+    assert_array_equal(draw(chart, at=0).images[0].get_array(), np.eye(2))
+    assert draw(chart).get_title() == "cosine: fc1, step 1"
+
+
+def test_points_stand_where_the_chart_says_in_their_groups_colour() -> None:
+    xy = np.arange(12, dtype=float).reshape(2, 3, 2)
+    chart = PointsThroughTime("t", STEPS[:2], xy, np.arange(3), np.array([-1, 0, 1]), "cluster", "c", "fc1")
+    ax = draw(chart, at=0)
+    assert_array_equal(ax.collections[0].get_offsets(), xy[0])
+    assert to_hex(ax.collections[0].get_facecolor()[0]) == NO_GROUP.lower()
+
+
+def test_points_sized_by_norm_survive_dead_neurons() -> None:
+    xy, size = np.full((2, 2, 2), np.nan), np.array([[1.0, np.nan], [0.0, np.nan]])
+    chart = PointsThroughTime("t", STEPS[:2], xy, np.arange(2), np.zeros(2, int), "cluster", "c", "fc1", size=size)
+    assert_array_equal(draw(chart, at=0).collections[0].get_sizes(), [24, 4])
+
+
+def test_a_table_says_what_the_columns_say() -> None:
+    ax = draw(Table("t", {"layer": ["a$b"], "z": [1.23456]}))
+    text = [cell.get_text().get_text() for cell in ax.tables[0].get_celld().values()]
+    assert text == [r"a\$b", "1.235", "layer", "z"]
+    assert cell_text(np.float32(2.0)) == "2"
+
+
+def test_an_empty_table_is_drawn_empty() -> None:
+    draw(Table("t", {"layer": []})).figure.canvas.draw()
