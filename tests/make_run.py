@@ -11,8 +11,6 @@ with wdyn.open_run(path) as run: ...
 from __future__ import annotations
 
 import json
-import os
-import socket
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from isal.isal_zlib import crc32
 
 from wdyn.journal.append import SegmentWriter, segment_path
 from wdyn.journal.frame import Kind, encode_arrays
+from wdyn.journal.lock import acquire
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
 from wdyn.store.run import Layer
@@ -104,7 +103,7 @@ def write_journal(
     folder = parts_folder(path)
     folder.mkdir(parents=True)
     if live:
-        write_lock(folder)
+        acquire(folder)
     writer = _Writer(folder, Schema(specs, facts), steps_per_segment)
     if sample is not None:
         writer.add(Kind.SAMPLE, encode_arrays({"inputs": sample[0], "targets": sample[1]}), 0)
@@ -128,18 +127,6 @@ def make_run(path: Path, arrays_by_step: Steps, **options: Any) -> Path:
 
     pack(write_journal(path, arrays_by_step, **options))
     return path
-
-
-def write_lock(folder: Path, pid: int | None = None) -> None:
-    """Leave the lock of a recording process, by default of this one."""
-    boot = Path("/proc/sys/kernel/random/boot_id")
-    pid = os.getpid() if pid is None else pid
-    stat = Path(f"/proc/{pid}/stat")
-    lock = {
-        "pid": pid, "host": socket.gethostname(), "boot_id": boot.read_text().strip() if boot.exists() else None,
-        "started": int(stat.read_text().rpartition(")")[2].split()[19]) if stat.exists() else None,
-    }  # fmt: skip
-    (folder / "lock").write_text(json.dumps(lock))
 
 
 def _raw(array: np.ndarray, dtype: str) -> bytes:

@@ -26,11 +26,12 @@ class Lines:
         y: label to (S,) values; NaN leaves a gap. A label that is a layer's name follows the layer picker.
         x_label: axis label with unit.
         y_label: axis label with unit.
-        bands: label of a line to (low, high), each (S,): where chance would put that line.
+        bands: label of a line to (low, high), each (S,), mostly where chance would put that line.
         reference: label to (S,) values or one number, drawn dashed: a bound, a floor, a published value.
         x_scale: a log axis shows step 0 at half of the first positive step.
         y_scale: `log` only for positive values.
         layer: the one layer that all lines belong to, if they do.
+        band_label: what the bands are.
     """
 
     title: str
@@ -43,6 +44,7 @@ class Lines:
     x_scale: Scale = "linear"
     y_scale: Scale = "linear"
     layer: str | None = None
+    band_label: str = "expected by chance"
 
 
 @dataclass(frozen=True)

@@ -6,17 +6,20 @@ analyses leave both out and count them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from wdyn.errors import MisuseError
 
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
-# One float64 work array of this many numbers (8 MB) stays near the processor's caches; larger ones were slower.
-WORK_NUMBERS = 2**20
+# One float64 work array of this many numbers (4 MB) stays near the processor's caches; larger ones were slower.
+WORK_NUMBERS = 2**19
 
 
 class Directions(NamedTuple):
@@ -142,6 +145,46 @@ def pieces(block: Array, numbers_per_step: int) -> Iterator[tuple[slice, Array]]
     size = max(1, WORK_NUMBERS // max(1, numbers_per_step))
     for start in range(0, len(block), size):
         yield slice(start, min(start + size, len(block))), block[start : start + size]
+
+
+def every_block(run: Run, progress: Callable[[float], object] | None) -> Iterator[tuple[int, str, int, Array]]:
+    """All blocks of all layers, in order.
+
+    Args:
+        run: the run to read.
+        progress: is told the share of the numbers that is done, in [0, 1], after each block.
+
+    Yields:
+        Position and name of the layer, position of the block's first step, and the block (B, N, D).
+    """
+    total = sum(layer.rows * layer.columns for layer in run.layers.values()) * len(run.steps)
+    done = 0
+    for j, layer in enumerate(run.layers):
+        for at, block in run.blocks(layer):
+            yield j, layer, at, block
+            done += block.size
+            if progress is not None:
+                progress(done / total)
+
+
+def row_norms(vectors: Array) -> Array:
+    """Length of each row in float64, also where squares would overflow or underflow.
+
+    Args:
+        vectors: (..., N, D) real.
+
+    Returns:
+        (..., N) float64; NaN for a row that holds NaN or infinity.
+    """
+    wide = np.asarray(vectors, dtype=np.float64)
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        squares = np.einsum("...d,...d->...", wide, wide)
+    norms = np.sqrt(squares)
+    extreme = ~((squares > 1e-250) & (squares < np.inf))  # zero, tiny, huge or not finite
+    extreme[extreme] = wide[extreme].any(axis=-1)  # many rows may be zero, such as changes where nothing was trained
+    if extreme.any():
+        norms[extreme] = directions(wide[extreme]).norms
+    return np.asarray(norms)
 
 
 def quantiles(values: Array, shares: tuple[float, ...]) -> tuple[Array, ...]:

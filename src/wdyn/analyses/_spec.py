@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import pandas
     from matplotlib.axes import Axes
 
-Axis = Literal["step", "shown", "layer", "neuron", "index"]
+Axis = Literal["step", "shown", "layer", "neuron", "index", "metric"]
 Need = Literal["metrics", "sample", "masks", "evaluate"]
 
 
@@ -27,8 +27,10 @@ def measured(*axes: Axis, unit: str = "") -> Any:
 
     Args:
         axes: one per array axis. `step` runs along `steps`, `shown` along `shown`, `layer` along `layers`; `neuron` and
-            `index` count from 0. A field that differs in size from layer to layer is a dict from layer to array and
-            starts with `layer`. No axis at all is a single number.
+            `index` count from 0, but a result that looks at some neurons only says which in a dict `neurons`, layer to
+            (n,) numbers, and `neuron` runs along those. A field that differs in size from layer to layer is a dict
+            from layer to array and starts with `layer`; one that starts with `metric` is a dict from the name of a
+            metric to its array. No axis at all is a single number.
         unit: what one unit of the number is; empty for a pure number.
 
     Returns:
@@ -82,7 +84,7 @@ class Result:
 
     def charts(self) -> list[Chart]:
         """What to draw, by the `charts` function of the analysis file that defines this class."""
-        analysis: Analysis = sys.modules[type(self).__module__].ANALYSIS  # type: ignore[attr-defined]
+        analysis: Analysis = sys.modules[type(self).__module__].ANALYSIS
         return analysis.charts(self)
 
 
@@ -92,8 +94,8 @@ class Analysis:
 
     Attributes:
         title: heading of its section.
-        compute: run -> result. A keyword parameter `seed: int` or `progress: Callable[[float], object]` is passed by the
-            pipeline where the function has one; every other keyword has a default.
+        compute: run -> result. A keyword parameter `seed: int` or `progress: Callable[[float], object]` is passed by
+            the pipeline where the function has one; every other keyword has a default.
         charts: result -> charts.
         reading: one or two sentences on how to read the charts and where the quantity comes from.
         needs: what a run must offer; an unmet need becomes a section that says so.
@@ -120,15 +122,20 @@ def measured_fields(result: Result) -> Iterator[tuple[str, tuple[Axis, ...], Any
 def tidy_rows(result: Result) -> Iterator[tuple[Any, ...]]:
     """Every measured number as (run, step, layer, neuron, index, metric, value)."""
     for metric, axes, value in measured_fields(result):
-        per_layer = value.items() if isinstance(value, Mapping) else [(None, value)]
-        for layer, numbers in per_layer:
-            yield from _rows(result, metric, axes[1:] if layer is not None else axes, np.asarray(numbers), layer)
+        if not isinstance(value, Mapping):
+            yield from _rows(result, metric, axes, np.asarray(value), None)
+            continue
+        for key, numbers in value.items():
+            name, layer = (metric, key) if axes[0] == "layer" else (key, None)
+            yield from _rows(result, name, axes[1:], np.asarray(numbers), layer)
 
 
 def _rows(
     result: Result, metric: str, axes: tuple[Axis, ...], numbers: np.ndarray, layer: str | None
 ) -> Iterator[tuple[Any, ...]]:
     labels = {"step": result.steps, "shown": getattr(result, "shown", ()), "layer": result.layers}
+    if layer is not None and hasattr(result, "neurons"):
+        labels["neuron"] = result.neurons[layer]
     ticks = [labels.get(axis, range(size)) for axis, size in zip(axes, numbers.shape, strict=True)]
     for place, value in zip(itertools.product(*ticks), numbers.ravel().tolist(), strict=True):
         at = dict(zip(axes, place, strict=True))

@@ -13,6 +13,15 @@ def segment_path(folder: Path, number: int) -> Path:
     return folder / f"seg-{number:06d}.wdj"
 
 
+def sync_folder(folder: Path) -> None:
+    """Ask the disk to keep the folder's list of files, so that a power cut loses no file made in it."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 class SegmentWriter:
     """An append-only segment file, created exclusively.
 
@@ -35,6 +44,7 @@ class SegmentWriter:
         """
         self.path, self.size, self.frames = path, 0, 0
         self._schema = schema
+        self._torn = False
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
     def append(self, kind: Kind, payload: Buffer, *, step: int, time: float) -> None:
@@ -51,12 +61,15 @@ class SegmentWriter:
         """
         head = encode(kind, payload, schema=self._schema, step=step, time=time, index=self.frames)
         total = len(head) + len(payload)
+        if self._torn:
+            self._cut_back()
         try:
             written = os.writev(self._fd, [head, payload])
             while written < total:  # a signal or a nearly full disk can cut a write short
                 rest = memoryview(head)[written:] if written < len(head) else memoryview(payload)[written - len(head) :]
                 written += os.write(self._fd, rest)
         except OSError:
+            self._torn = True  # stays so when cutting back fails too, and the next append begins with it
             self._cut_back()
             raise
         self.size += total
@@ -65,6 +78,7 @@ class SegmentWriter:
     def _cut_back(self) -> None:
         os.ftruncate(self._fd, self.size)
         os.lseek(self._fd, self.size, os.SEEK_SET)
+        self._torn = False
 
     def sync(self) -> None:
         """Ask the disk to keep what was written, so that a power cut loses none of it."""

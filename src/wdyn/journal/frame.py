@@ -75,12 +75,13 @@ class Header:
     index: int
 
     @property
-    def _start(self) -> int:
+    def start(self) -> int:
+        """CRC-32 that the checksum of the payload starts from."""
         return crc32(_BODY.pack(MAGIC, self.kind, self.schema, self.step, self.time, self.length))
 
     def matches(self, payload: Buffer) -> bool:
         """Whether the payload is the one this header was written for."""
-        return len(payload) == self.length and crc32(payload, self._start) == self.checksum
+        return len(payload) == self.length and crc32(payload, self.start) == self.checksum
 
 
 def encode(kind: Kind, payload: Buffer, *, schema: int, step: int, time: float, index: int) -> bytes:

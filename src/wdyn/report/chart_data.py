@@ -46,20 +46,19 @@ def _lines(chart: Lines, blocks: Blocks) -> tuple[str, ChartData]:
     def block(values: Array) -> Ref:
         return blocks.add(real(values[at]))
 
-    lines = []
-    for label, values in y.items():
-        line: ChartData = {"label": label, "values": block(values)}
-        if label in chart.bands:
-            low, high = (_along(edge, x, label) for edge in chart.bands[label])
-            line |= {"low": block(low), "high": block(high)}
-        lines.append(line)
+    lines = [{"label": label, "values": block(values)} for label, values in y.items()]
+    bands = [
+        {"label": label, "low": block(_along(low, x, label)), "high": block(_along(high, x, label))}
+        for label, (low, high) in chart.bands.items()
+    ]
     reference = [
         {"label": label, "values": block(_along(values, x, label)) if np.ndim(values) else plain(float(values))}
         for label, values in chart.reference.items()
     ]
     return "lines", {
-        "x": block(x), "lines": lines, "reference": reference, "x_label": chart.x_label, "y_label": chart.y_label,
-        "x_scale": chart.x_scale, "y_scale": chart.y_scale, "points": len(x),
+        "x": block(x), "lines": lines, "bands": bands, "band_label": chart.band_label, "reference": reference,
+        "x_label": chart.x_label, "y_label": chart.y_label, "x_scale": chart.x_scale, "y_scale": chart.y_scale,
+        "points": len(x),
     }  # fmt: skip
 
 
@@ -80,8 +79,8 @@ def _heat_map(chart: HeatMap, blocks: Blocks) -> tuple[str, ChartData]:
         low, high = -max(-low, high), max(-low, high)
     codes = quantise(values[:, at].T, low, high, np.uint16)  # time first
     return "heat", {
-        "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low, "high": high,
-        "rows": [plain(row) for row in chart.rows], "x_label": chart.x_label, "row_label": chart.row_label,
+        "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low,
+        "high": high, "rows": plain(list(chart.rows)), "x_label": chart.x_label, "row_label": chart.row_label,
         "value_label": chart.value_label, "diverging": chart.diverging, "columns": len(chart.x),
     }  # fmt: skip
 

@@ -16,7 +16,7 @@ def plain(value: Any) -> Any:
         value: numbers, text, mappings, iterables, NumPy arrays and scalars; anything else becomes its text.
 
     Returns:
-        JSON-able value. Numbers that are not finite become None; float32 keeps its nine significant digits.
+        JSON-able value. Numbers that are not finite become None; float32 has the fewest digits that name it.
     """
     if isinstance(value, np.ndarray):
         return _array(value)
@@ -34,14 +34,14 @@ def plain(value: Any) -> Any:
 
 
 def _array(values: np.ndarray) -> Any:
-    if values.ndim:
-        return [_array(each) for each in values] if values.ndim > 1 else [_number(v, values.dtype) for v in values.tolist()]
-    return _number(values.item(), values.dtype)
+    if values.ndim > 1:
+        return [_array(each) for each in values]
+    if values.ndim == 1:
+        return [_number(each) for each in values]
+    return _number(values[()])
 
 
-def _number(value: Any, dtype: np.dtype) -> Any:
-    if not isinstance(value, float):
-        return plain(value)
-    if not math.isfinite(value):
-        return None
-    return float(f"{value:.9g}") if dtype == np.float32 else value  # 9 digits name a float32 exactly, 17 are noise
+def _number(value: Any) -> Any:
+    if isinstance(value, np.float32 | np.float16):
+        return float(str(value)) if np.isfinite(value) else None  # 0.1, not 0.10000000149011612
+    return plain(value.item() if isinstance(value, np.generic) else value)

@@ -51,4 +51,9 @@ def _without_folders(command: str) -> str:
         words = shlex.split(command)
     except ValueError:  # unbalanced quotes: not a command line that can be taken apart
         words = command.split()
-    return shlex.join([Path(word).name if Path(word).is_absolute() else word for word in words])
+    return shlex.join([_without_folder(word) for word in words])
+
+
+def _without_folder(word: str) -> str:
+    option, equals, path = word.rpartition("=")
+    return option + equals + Path(path).name if Path(path).is_absolute() else word

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -32,7 +33,7 @@ def thin_lines(series: Sequence[Array], at_most: int = DRAWN_POINTS) -> Array:
     kept = {0, size - 1}
     for values in series:
         low, high = np.nan_to_num(values, nan=np.inf), np.nan_to_num(values, nan=-np.inf)
-        for start, stop in zip(edges[:-1], edges[1:], strict=True):
+        for start, stop in pairwise(edges):
             kept |= {start + int(low[start:stop].argmin()), start + int(high[start:stop].argmax())}
     return np.array(sorted(kept))
 

@@ -28,7 +28,9 @@ def describe(run: Run) -> dict[str, Any]:
         "checksum": run.checksum,
         "bytes": _bytes_on_disk(run.path),
         "raw_bytes": raw,
-        **{key: meta[key] for key in ("run_id", "created", "model", "optimizer", "schedule", "wdyn", "torch", "python")},
+        **{
+            key: meta[key] for key in ("run_id", "created", "model", "optimizer", "schedule", "wdyn", "torch", "python")
+        },
         "steps": {"recorded": len(run.steps), "first": int(run.steps[0]), "last": int(run.steps[-1])},
         "parameters": [
             {"name": name, "role": spec.role, "shape": list(spec.shape), "dtype": spec.dtype}
@@ -54,7 +56,10 @@ def as_text(facts: dict[str, Any]) -> str:
         ("model", f"{facts['model']}, optimizer {facts['optimizer'] or 'unknown'}, schedule {facts['schedule']}"),
         ("steps", f"{steps['recorded']} recorded, {steps['first']} to {steps['last']}"),
         ("size", f"{_size(facts['bytes'])} on disk for {_size(facts['raw_bytes'])} of weights"),
-        *[("layer", f"{name}  {rows} neurons of {columns} inputs") for name, (rows, columns) in facts["layers"].items()],
+        *[
+            ("layer", f"{name}  {rows} neurons of {columns} inputs")
+            for name, (rows, columns) in facts["layers"].items()
+        ],
         *[("left out", f"{name}: {reason}") for name, reason in facts["left_out"]],
         *[("tied", f"{alias} is {name}") for alias, name in facts["tied"].items()],
         *[

@@ -2,57 +2,266 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import difflib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from types import MappingProxyType
+from typing import Any, Self
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
+from wdyn.errors import MisuseError, NotFoundError
+from wdyn.journal.schema import TensorSpec
+from wdyn.store.layers import Layer, LeftOut, needed, rows_of
+from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, Source, steps_per_block
+
+__all__ = ["Array", "Layer", "LeftOut", "Metric", "Run", "Sample"]
 
 
-class Metric(NamedTuple):
-    """A logged scalar: steps (K,) int64 and values (K,) float64, by step."""
+class Run:
+    """A recorded run: where its numbers are, never what they mean. Made by `open_run`.
 
-    steps: Array
-    values: Array
-
-
-class Sample(NamedTuple):
-    """The data the user gave as `sample=`; first axis of both is the example."""
-
-    inputs: Array
-    targets: Array
-
-
-class LeftOut(NamedTuple):
-    """A recorded parameter that gives no neuron rows, and why."""
-
-    name: str
-    reason: str
-
-
-class Layer(NamedTuple):
-    """Where the neuron rows of a layer lie in a parameter.
+    Arrays that hold weights, buffers or masks are new at each call and may be written to; nothing gets back into the
+    file. A read of damaged bytes raises DamagedError. Not to be used from several threads at once.
 
     Attributes:
-        name: the module's path (`fc1`), for packed matrices with the part (`lstm.weight_ih_l0:forget`).
-        parameter: name of the recorded parameter.
-        rows: N, number of neurons.
-        columns: D, inputs of a neuron.
-        axis: axis of the parameter that counts neurons: 0, or 1 for transposed convolutions.
-        start: first row on that axis that belongs to the layer.
-        groups: groups of a transposed convolution; 1 elsewhere.
-        kind: class name of the module, `Linear`, `Conv2d`, ...
-        bias: name of the recorded bias parameter whose entries `start` to `start + rows` belong to the rows, or None.
+        path: the run file, whether or not it exists yet.
+        steps: (S,) int64, finished optimiser updates, increasing; 0 is the initial weights.
+        layers: name to Layer, in the model's order.
     """
 
-    name: str
-    parameter: str
-    rows: int
-    columns: int
-    axis: int
-    start: int
-    groups: int
-    kind: str
-    bias: str | None
+    def __init__(self, source: Source, positions: Array | None = None, layers: Iterable[Layer] | None = None) -> None:
+        """Look at a source.
+
+        Args:
+            source: where the numbers are; the run closes it.
+            positions: (S,) increasing, the steps to offer; all when omitted.
+            layers: the layers to offer; all when omitted.
+        """
+        self._source = source
+        self._positions = np.arange(len(source.steps)) if positions is None else positions
+        self.path: Path = source.path
+        self.steps: Array = _frozen(source.steps[self._positions])
+        every = (Layer(**fields) for fields in source.meta["layers"])
+        self.layers: Mapping[str, Layer] = MappingProxyType(
+            {each.name: each for each in (every if layers is None else layers)}
+        )
+
+    @property
+    def name(self) -> str:
+        """Name of the file without its ending."""
+        return self.path.stem
+
+    @property
+    def times(self) -> Array:
+        """(S,) float64, wall time of each step in seconds since 1970."""
+        return _frozen(self._source.times[self._positions])
+
+    @property
+    def left_out(self) -> tuple[LeftOut, ...]:
+        """Recorded parameters that give no neuron rows."""
+        return tuple(LeftOut(name, reason) for name, reason in self.meta["left_out"])
+
+    @property
+    def parameters(self) -> Mapping[str, TensorSpec]:
+        """Name to name, role, type while training and shape of every recorded weight and buffer."""
+        return MappingProxyType(dict(self._source.tensors))
+
+    @property
+    def metrics(self) -> Mapping[str, Metric]:
+        """Name to logged scalar, over the whole run."""
+        return MappingProxyType(dict(self._source.metrics))
+
+    @property
+    def sample(self) -> Sample | None:
+        """The data given as `sample=`, if any was."""
+        return self._source.sample
+
+    @property
+    def meta(self) -> Mapping[str, Any]:
+        """Facts of the recording; the keys are listed in FORMAT.md."""
+        return MappingProxyType(dict(self._source.meta))
+
+    @property
+    def notes(self) -> tuple[dict[str, Any], ...]:
+        """What the recording said of itself: skipped steps, gaps, damage, its end."""
+        return tuple(self.meta["notes"])
+
+    @property
+    def condition(self) -> Condition:
+        """`finished`, `recording`, or `interrupted`: left by a process that died."""
+        return self._source.condition
+
+    @property
+    def checksum(self) -> str:
+        """8 hex digits over all checksums of the run."""
+        return self._source.checksum
+
+    def select(
+        self,
+        *,
+        layers: str | Sequence[str] | None = None,
+        steps: slice | Sequence[int] | Array | None = None,
+    ) -> Run:
+        """The same run, with fewer layers or steps on offer.
+
+        Args:
+            layers: a name or glob (`conv*`), or several; the order of the run is kept.
+            steps: a slice over positions (`slice(None, None, 10)`: each tenth recorded step), or step numbers.
+
+        Returns:
+            A run that shares this one's file: closing either closes both.
+
+        Raises:
+            NotFoundError: a glob matches no layer, or a step was not recorded.
+            MisuseError: no step is left.
+        """
+        positions = self._positions
+        if isinstance(steps, slice):
+            positions = np.sort(positions[steps])
+        elif steps is not None:
+            positions = positions[sorted({self._place(int(step)) for step in steps})]
+        if not len(positions):
+            raise MisuseError(f"{self.path}: no step is left by that selection. It has {self._extent()}.")
+        return Run(self._source, positions, self._matching(layers))
+
+    def neurons(self, layer: str, step: int) -> Array:
+        """The weight rows of a layer's neurons at one step, as the forward pass used them.
+
+        Args:
+            layer: a name of `layers`.
+            step: one of `steps`.
+
+        Returns:
+            (N, D), training type (bfloat16 as float32), pruning mask applied.
+
+        Raises:
+            NotFoundError: there is no such layer or step.
+        """
+        rows: Array = self._rows(self._layer(layer), self._positions[[self._place(step)]])[0]
+        return rows
+
+    def blocks(self, layer: str) -> Iterator[tuple[int, Array]]:
+        """All steps of a layer in order, a few at a time, each stored chunk read once.
+
+        Args:
+            layer: a name of `layers`.
+
+        Yields:
+            Position in `steps` of the block's first step, and (B, N, D) rows as from `neurons`. B varies, and is such
+            that a block stays below some hundred megabytes, or is one step.
+
+        Raises:
+            NotFoundError: there is no such layer.
+        """
+        found = self._layer(layer)
+        together = steps_per_block(self._source.tensors[found.parameter], len(self._source.steps))
+        return self._blocks(found, together)
+
+    def _blocks(self, layer: Layer, together: int) -> Iterator[tuple[int, Array]]:
+        for _, group in groupby(enumerate(self._positions.tolist()), key=lambda pair: pair[1] // together):
+            pairs = list(group)
+            yield pairs[0][0], self._rows(layer, np.array([position for _, position in pairs]))
+
+    def state(self, step: int) -> dict[str, Array]:
+        """Everything recorded at one step, as the forward pass used it.
+
+        Args:
+            step: one of `steps`.
+
+        Returns:
+            Name to array of the tensor's shape: weights with masks applied, buffers, and tied parameters under each of
+            their names.
+
+        Raises:
+            NotFoundError: there is no such step.
+        """
+        positions = self._positions[[self._place(step)]]
+        arrays = {name: self._masked(name, positions)[0, ...] for name in self._source.tensors}
+        return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
+
+    def masks(self, step: int) -> dict[str, Array]:
+        """The pruning masks at one step.
+
+        Args:
+            step: one of `steps`.
+
+        Returns:
+            Name to bool array of the parameter's shape, True where a weight is kept, for each parameter that was masked
+            at any time. Empty for a run without pruning.
+
+        Raises:
+            NotFoundError: there is no such step.
+        """
+        self._place(step)
+        shapes = {name: self._source.tensors[name].shape for name in self._source.masks}
+        return {name: track.mask(track.at(step), shapes[name]) for name, track in self._source.masks.items()}
+
+    def close(self) -> None:
+        """Give up the file; further calls do nothing."""
+        self._source.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _rows(self, layer: Layer, positions: Array) -> Array:
+        return rows_of(self._masked(layer.parameter, positions, needed(layer)), layer)
+
+    def _masked(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
+        values = self._source.read(name, positions, rows)
+        if (track := self._source.masks.get(name)) is not None:
+            self._apply(track, values, positions, rows=rows, shape=self._source.tensors[name].shape)
+        return values
+
+    def _apply(self, track: MaskTrack, values: Array, positions: Array, *, rows: slice, shape: tuple[int, ...]) -> None:
+        """Multiply, as torch's pruning does: a masked NaN stays NaN and a masked -1 becomes -0."""
+        which = [track.at(step) for step in self._source.steps[positions].tolist()]
+        for index, group in groupby(range(len(which)), key=which.__getitem__):
+            if index >= 0:
+                mask = track.mask(index, shape)
+                values[list(group)] *= mask[rows] if shape else mask
+
+    def _layer(self, name: str) -> Layer:
+        if name not in self.layers:
+            listed = ", ".join(f"{each.name} ({each.rows}, {each.columns})" for each in self.layers.values())
+            raise NotFoundError(f"{self.path}: no layer {name!r}. {_has(listed)}{_nearest(name, self.layers)}")
+        return self.layers[name]
+
+    def _matching(self, globs: str | Sequence[str] | None) -> list[Layer]:
+        if globs is None:
+            return list(self.layers.values())
+        wanted: set[str] = set()
+        for glob in [globs] if isinstance(globs, str) else globs:
+            matched = {name for name in self.layers if name == glob or fnmatchcase(name, glob)}
+            wanted |= matched or {self._layer(glob).name}
+        return [each for name, each in self.layers.items() if name in wanted]
+
+    def _place(self, step: int) -> int:
+        place = int(np.searchsorted(self.steps, step))
+        if place == len(self.steps) or self.steps[place] != step:
+            near = self.steps[np.argmin(np.abs(self.steps - step))]
+            raise NotFoundError(f"{self.path}: no step {step}. It has {self._extent()}; the nearest is {near}.")
+        return place
+
+    def _extent(self) -> str:
+        return f"{len(self.steps)} steps from {self.steps[0]} to {self.steps[-1]}"
+
+
+def _frozen(array: Array) -> Array:
+    array = array.copy()
+    array.setflags(write=False)
+    return array
+
+
+def _has(listed: str) -> str:
+    return f"It has: {listed}." if listed else "It has no layer that gives neuron rows."
+
+
+def _nearest(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, names, n=1)
+    return f" Did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,226 @@
+"""Norms: how long each neuron's vector is, how far it went from its start, and which neurons never moved or died."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from wdyn.analyses._charts import Chart, HeatMap, Lines, Table
+from wdyn.analyses._neurons import Array, Directions, directions, every_block, pieces, quantiles, row_norms, shown_steps
+from wdyn.analyses._spec import Analysis, Result, measured
+
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
+
+# A neuron is still at its start while its cosine to it exceeds the first and its norm changed by less than the second.
+STILL_COSINE = 0.9
+STILL_NORM = 0.1
+
+SINGLE = ("norm", "distance", "cosine", "update")
+SHARES = (0.1, 0.5, 0.9)
+SHOWN = 200
+SHOWN_NUMBERS = 2**19  # neurons times shown steps, so that a wide network keeps fewer steps instead of filling memory
+HEAT_ROWS = 256
+HEAT_CELLS = 2**20  # all heat maps together
+
+
+@dataclass(frozen=True)
+class Norms(Result):
+    """Length and movement of the neurons; NaN where a neuron is dead or not finite, or has no start to compare with.
+
+    Attributes:
+        shown: (T,) int64, the steps at which single neurons are kept: at most 200, fewer for wide networks.
+        norm: length of each neuron's vector; 0 for a dead neuron.
+        distance: length of its difference to the first recorded step.
+        cosine: cosine to the first recorded step, in [-1, 1].
+        update: length of its change since the recorded step before, over its norm there; NaN at the first step.
+        norm_quantiles: 10, 50 and 90 % quantiles over the neurons, at every step; the same for the three below.
+        distance_quantiles: of the distance.
+        cosine_quantiles: of the cosine.
+        update_quantiles: of the update.
+        dead: number of all-zero rows.
+        non_finite: number of rows with NaN or infinity.
+        still: number of neurons at their start: cosine above 0.9 and norm within 10 % of the first. All live ones at
+            the first step; at the last, the neurons that never trained.
+    """
+
+    shown: Array
+    norm: Mapping[str, Array] = measured("layer", "shown", "neuron", unit="weight")
+    distance: Mapping[str, Array] = measured("layer", "shown", "neuron", unit="weight")
+    cosine: Mapping[str, Array] = measured("layer", "shown", "neuron")
+    update: Mapping[str, Array] = measured("layer", "shown", "neuron")
+    norm_quantiles: Array = measured("step", "layer", "index", unit="weight")
+    distance_quantiles: Array = measured("step", "layer", "index", unit="weight")
+    cosine_quantiles: Array = measured("step", "layer", "index")
+    update_quantiles: Array = measured("step", "layer", "index")
+    dead: Array = measured("step", "layer", unit="neurons")
+    non_finite: Array = measured("step", "layer", unit="neurons")
+    still: Array = measured("step", "layer", unit="neurons")
+
+
+class Origin(NamedTuple):
+    """The first recorded step of a layer: (N, D) float64 vectors and their directions."""
+
+    vectors: Array
+    directions: Directions
+
+
+class Movement(NamedTuple):
+    """Four (B, N) float64 arrays and one bool, see `Norms`."""
+
+    norm: Array
+    distance: Array
+    cosine: Array
+    update: Array
+    still: Array
+
+
+def origin_of(start: Array) -> Origin:
+    """What `movement` compares with: (N, D) real vectors of the first recorded step."""
+    return Origin(np.asarray(start, dtype=np.float64), directions(start))
+
+
+def movement(block: Array, origin: Origin, before: Array | None) -> Movement:
+    """Length of each neuron, its distance and cosine to the start, and its relative change from step to step.
+
+    Args:
+        block: (B, N, D) real, consecutive recorded steps.
+        origin: `origin_of` the first recorded step.
+        before: (N, D), the recorded step before the block; None where the block starts with the first.
+
+    Returns:
+        (B, N) arrays; NaN where a row is not finite, a cosine also where one is zero, an update also where there was
+        nothing before. A neuron without cosine is not still.
+    """
+    wide, first_norm = np.asarray(block, dtype=np.float64), origin.directions.norms
+    with np.errstate(over="ignore", invalid="ignore"):  # infinite rows and their differences become NaN
+        norm, distance = row_norms(wide), row_norms(wide - origin.vectors)
+        cosine, update = _cosine(wide, norm, origin.directions), _update(wide, norm, before)
+        still = (cosine > STILL_COSINE) & (np.abs(norm - first_norm) < STILL_NORM * first_norm)
+    return Movement(norm, distance, cosine, update, still)
+
+
+def _cosine(wide: Array, norm: Array, first: Directions) -> Array:
+    along = np.einsum("bnd,nd->bn", wide, first.unit)
+    cosine = np.divide(along, norm, out=np.full(norm.shape, np.nan), where=first.live & (norm > 0))
+    return np.asarray(np.clip(cosine, -1.0, 1.0))
+
+
+def _update(wide: Array, norm: Array, before: Array | None) -> Array:
+    update = np.full(norm.shape, np.nan)
+    np.divide(row_norms(wide[1:] - wide[:-1]), norm[:-1], out=update[1:], where=norm[:-1] > 0)
+    if before is not None:
+        length = row_norms(before)
+        np.divide(row_norms(wide[0] - before), length, out=update[0], where=length > 0)
+    return update
+
+
+def compute(run: Run, *, progress: Callable[[float], object] | None = None) -> Norms:
+    """Length and movement of every neuron.
+
+    Args:
+        run: the run to analyse.
+        progress: is told the share that is done, in [0, 1].
+
+    Returns:
+        Summaries at every recorded step, single neurons at the shown ones.
+    """
+    rows = {name: layer.rows for name, layer in run.layers.items()}
+    positions = shown_steps(run.steps, int(np.clip(SHOWN_NUMBERS // max(sum(rows.values()), 1), 2, SHOWN)))
+    size = len(run.steps), len(rows)
+    neurons = {key: {layer: np.full((len(positions), n), np.nan) for layer, n in rows.items()} for key in SINGLE}
+    quantile = {f"{key}_quantiles": np.full((*size, len(SHARES)), np.nan) for key in SINGLE}
+    counts = {key: np.zeros(size, dtype=np.int64) for key in ("dead", "non_finite", "still")}
+    for j, layer, here, moved in _movements(run, progress):
+        counts["dead"][here, j] = (moved.norm == 0).sum(axis=-1)
+        counts["non_finite"][here, j] = np.isnan(moved.norm).sum(axis=-1)
+        counts["still"][here, j] = moved.still.sum(axis=-1)
+        places = np.flatnonzero((positions >= here.start) & (positions < here.stop))
+        for key in SINGLE:
+            values = getattr(moved, key)
+            quantile[f"{key}_quantiles"][here, j] = np.stack(quantiles(values, SHARES), axis=-1)
+            neurons[key][layer][places] = values[positions[places] - here.start]
+    numbers: dict[str, Any] = neurons | quantile | counts
+    return Norms(run=run.name, steps=run.steps, layers=tuple(rows), shown=run.steps[positions], **numbers)
+
+
+def _movements(run: Run, progress: Callable[[float], object] | None) -> Iterator[tuple[int, str, slice, Movement]]:
+    """Position and name of the layer, positions of the steps, and how its neurons moved there.
+
+    Only the first vectors of the layer and those of the step before are kept.
+    """
+    for j, layer, at, block in every_block(run, progress):
+        if at == 0:
+            origin, before = origin_of(block[0]), None
+        for part, piece in pieces(block, block[0].size):
+            yield j, layer, slice(at + part.start, at + part.stop), movement(piece, origin, before)
+            before = np.array(piece[-1], dtype=np.float64)
+
+
+def charts(result: Norms) -> list[Chart]:
+    """Median and 10 to 90 % of the neurons for each quantity, one heat map per layer, a table of counts."""
+    return [
+        _lines(result, result.norm_quantiles, "norm of a neuron"),
+        _lines(result, result.distance_quantiles, "distance to the first step"),
+        _lines(result, result.cosine_quantiles, "cosine to the first step"),
+        _lines(result, result.update_quantiles, "relative change per recorded step"),
+        *(_heat_map(result, layer) for layer in result.layers),
+        _counts(result),
+    ]
+
+
+def _lines(result: Norms, values: Array, label: str) -> Lines:
+    low, middle, high = np.moveaxis(values, -1, 0)  # each (S, L)
+    return Lines(
+        title=f"{label[0].upper()}{label[1:]}, median and 10 to 90 %",
+        x=result.steps, y=dict(zip(result.layers, middle.T, strict=True)),
+        bands={layer: (low[:, j], high[:, j]) for j, layer in enumerate(result.layers)},
+        x_label="optimiser step", y_label=label, band_label="10 to 90 % of the neurons",
+    )  # fmt: skip
+
+
+def _heat_map(result: Norms, layer: str) -> HeatMap:
+    """Norms of the layer's neurons, longest at the end first; evenly spaced ranks where there are many neurons."""
+    norm = result.norm[layer]  # (T, N)
+    at_most = int(np.clip(HEAT_CELLS // (len(result.shown) * len(result.layers)), 16, HEAT_ROWS))
+    order = np.argsort(-norm[-1], kind="stable")  # NaN comes last
+    if norm.shape[1] > at_most:
+        order = order[np.linspace(0, norm.shape[1] - 1, at_most).round().astype(np.int64)]
+    return HeatMap(
+        title=f"Norm of {len(order)} of {norm.shape[1]} neurons, longest at the end first",
+        x=result.shown, values=norm[:, order].T, rows=order.tolist(), layer=layer,
+        x_label="optimiser step", row_label="neuron", value_label="norm",
+    )  # fmt: skip
+
+
+def _counts(result: Norms) -> Table:
+    trained = len(result.steps) > 1  # one step alone cannot show that a neuron never trained
+    return Table(
+        title=f"Neurons at step {result.steps[-1]}",
+        columns={
+            "layer": result.layers,
+            "neurons": [result.norm[layer].shape[1] for layer in result.layers],
+            "dead at the first step": result.dead[0].tolist(),
+            "dead": result.dead[-1].tolist(),
+            "not finite": result.non_finite[-1].tolist(),
+            "never trained": result.still[-1].tolist() if trained else [np.nan] * len(result.layers),
+            "median norm, first": result.norm_quantiles[0, :, 1].tolist(),
+            "median norm, last": result.norm_quantiles[-1, :, 1].tolist(),
+            "median cosine to the start": result.cosine_quantiles[-1, :, 1].tolist(),
+        },
+    )
+
+
+ANALYSIS = Analysis(
+    title="Norms and movement",
+    compute=compute,
+    charts=charts,
+    reading=(
+        "Norm, distance to the first recorded step (the capacity of Neyshabur et al. 2018), cosine to it, and change "
+        "from one recorded step to the next, for each neuron's weight vector. A neuron counts as never trained while "
+        "its cosine to the start is above 0.9 and its norm within 10 % of the first; as dead if all its weights are 0."
+    ),
+)

@@ -1,0 +1,137 @@
+"""What a run says of itself at its start, and the checks of what the user hands in."""
+
+from __future__ import annotations
+
+import json
+import platform
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from wdyn._version import __version__
+from wdyn.errors import MisuseError
+from wdyn.record.inventory import unwrapped
+from wdyn.record.layers import find_layers
+from wdyn.record.schedule import describe
+from wdyn.record.snapshot import Snapshot
+
+Array = np.ndarray[Any, np.dtype[Any]]
+FORMAT = 1
+
+
+def facts(
+    model: nn.Module,
+    snapshot: Snapshot,
+    *,
+    optimizer: Optimizer | None,
+    schedule: Callable[[int], bool],
+    metadata: Mapping[str, Any],
+) -> dict[str, Any]:
+    """The schema's `meta`, JSON-able."""
+    layers, left_out = find_layers(snapshot)
+    return {
+        "format": FORMAT,
+        "wdyn": __version__,
+        "run_id": uuid.uuid4().hex,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": type(unwrapped(model)).__name__,
+        "torch": str(torch.__version__),
+        "python": platform.python_version(),
+        "optimizer": None if optimizer is None else type(optimizer).__name__,
+        "schedule": describe(schedule),
+        "layers": layers,
+        "left_out": left_out,
+        "tied": _recorded_ties(snapshot),
+        "metadata": dict(metadata),
+    }
+
+
+def check_arguments(model: object, optimizer: object, schedule: object, when_behind: object) -> None:
+    """Look at what needs no further work to be seen as wrong.
+
+    Raises:
+        MisuseError: the model, optimizer, schedule or policy cannot be used.
+    """
+    if not isinstance(model, nn.Module):
+        raise MisuseError(f"the model must be a torch.nn.Module, but got {type(model).__name__}.")
+    if not callable(schedule):
+        raise MisuseError(f"schedule is a function of the step, such as every(10), but got {schedule!r}.")
+    if when_behind not in ("wait", "skip"):
+        raise MisuseError(f"when_behind is 'wait' or 'skip', but got {when_behind!r}.")
+    if optimizer is None:
+        return
+    if not isinstance(optimizer, Optimizer):
+        got = type(optimizer).__name__
+        raise MisuseError(
+            f"optimizer must be a torch.optim.Optimizer, but got {got}. Leave it out and call rec.step()."
+        )
+    owned = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    if not any(id(parameter) in owned for parameter in model.parameters()):
+        raise MisuseError(f"this {type(optimizer).__name__} owns no parameter of the model, so it cannot train it.")
+
+
+def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The metadata as JSON gives it back.
+
+    Raises:
+        MisuseError: it is not a dict, or holds something that JSON cannot.
+    """
+    if not isinstance(metadata or {}, Mapping):
+        raise MisuseError(f"metadata is a dict of names to JSON values, but got {type(metadata).__name__}.")
+    try:
+        checked: dict[str, Any] = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
+    except (TypeError, ValueError) as error:
+        raise MisuseError(
+            f"metadata must be values that JSON can hold (numbers, text, lists, dicts): {error}."
+        ) from error
+    return checked
+
+
+def checked_sample(sample: object) -> dict[str, Array]:
+    """The sample as arrays `inputs` and `targets`, first axis the example.
+
+    Raises:
+        MisuseError: it is not a pair of number arrays of one length.
+    """
+    if not isinstance(sample, tuple | list) or len(sample) != 2:
+        raise MisuseError(f"sample is a pair (inputs, targets), but got {type(sample).__name__}.")
+    inputs, targets = (_array(part) for part in sample)
+    if len(inputs) != len(targets):
+        raise MisuseError(f"sample has {len(inputs)} inputs but {len(targets)} targets; there must be one for each.")
+    return {"inputs": inputs, "targets": targets}
+
+
+def checked_patterns(patterns: str | object) -> tuple[str, ...]:
+    """Globs as a tuple, from one or several.
+
+    Raises:
+        MisuseError: one of them is not text.
+    """
+    given = (patterns,) if isinstance(patterns, str) else tuple(patterns)  # type: ignore[arg-type]
+    if not all(isinstance(pattern, str) for pattern in given):
+        raise MisuseError(f"include and exclude take names or globs such as 'fc*', but got {given!r}.")
+    return given
+
+
+def _recorded_ties(snapshot: Snapshot) -> dict[str, str]:
+    recorded = {spec.name for spec in snapshot.tensors}
+    return {alias: name for alias, name in snapshot.inventory.tied.items() if name in recorded}
+
+
+def _array(part: object) -> Array:
+    if isinstance(part, torch.Tensor):
+        part = part.detach().cpu()
+        part = part.float().numpy() if part.dtype is torch.bfloat16 else part.numpy()
+    try:
+        array = np.asarray(part)
+    except ValueError as error:
+        raise MisuseError(f"sample must be two arrays of numbers: {error}.") from error
+    if array.dtype.kind not in "biuf" or array.ndim == 0:
+        raise MisuseError(f"sample must be two arrays of numbers, but one is {array.dtype} {array.shape}.")
+    return array

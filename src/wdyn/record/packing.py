@@ -1,0 +1,34 @@
+"""Start the process that turns a journal into its run file, and wait for it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+
+def pack(run_file: Path) -> str | None:
+    """Pack the journal of a run in a process of its own.
+
+    The process has its own session, so a Ctrl-C at the terminal reaches only the caller: waiting ends with
+    KeyboardInterrupt and the packing goes on.
+
+    Args:
+        run_file: absolute path of the run.
+
+    Returns:
+        None, or what went wrong; the journal then stands as it was.
+    """
+    # -P keeps files in the working folder that are named like a library from being imported instead of it
+    command = [sys.executable, "-P", "-m", "wdyn.store.pack", str(run_file)]
+    try:
+        packer = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
+        )
+    except (OSError, RuntimeError) as error:  # RuntimeError: the interpreter is too far into its exit
+        return f"the packing process could not be started ({error})"
+    _, said = packer.communicate()
+    if packer.returncode == 0:
+        return None
+    lines = said.decode(errors="replace").strip().splitlines()
+    return f"exit status {packer.returncode}" + (f", {lines[-1].strip()}" if lines else "")

@@ -1,0 +1,267 @@
+"""Recorder: attach to a model, hand each kept step to the journal, always detach, never disturb the training."""
+
+from __future__ import annotations
+
+import atexit
+import json
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from wdyn.errors import MisuseError
+from wdyn.journal.frame import Kind, encode_arrays
+from wdyn.journal.lock import release
+from wdyn.journal.schema import Schema
+from wdyn.places import parts_folder
+from wdyn.record import packing
+from wdyn.record.capture import Camera, Captured
+from wdyn.record.claim import abandon, claim, claim_default
+from wdyn.record.complaints import Complaints
+from wdyn.record.facts import check_arguments, checked_metadata, checked_patterns, checked_sample, facts
+from wdyn.record.hooks import OptimizerHooks, was_skipped
+from wdyn.record.inventory import unwrapped
+from wdyn.record.schedule import every
+from wdyn.record.snapshot import Buffer, ModelChangedError, Snapshot
+from wdyn.record.writer import Job, Journal, Missing, Writer, note
+
+WhenBehind = Literal["wait", "skip"]
+EVERY_STEP = every(1)
+
+
+class Recorder:
+    """Records a model's weights while it trains, without changing the training.
+
+    From its making on, each update by a torch optimizer that owns a parameter of the model is a step. Of two
+    optimizers that train parts of one model each makes steps; name one with `optimizer=` to count only its own. Loops
+    without a torch optimizer call `step()`. Where both happen, what came first counts and the other is ignored.
+
+    Once made, a Recorder never raises into the training: it warns, and `close()` says what is missing. It stays at
+    work until `close()`, the end of its `with` block or the interpreter's exit, even if no name refers to it.
+
+    Attributes:
+        path: absolute path of the run file, which is there after `close()`.
+        step_count: updates seen so far, kept or not.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        optimizer: Optimizer | None = None,
+        schedule: Callable[[int], bool] = EVERY_STEP,
+        sample: tuple[Any, Any] | None = None,
+        include: str | Sequence[str] = "*",
+        exclude: str | Sequence[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        when_behind: WhenBehind = "wait",
+    ) -> None:
+        """Record the initial weights as step 0 and attach.
+
+        Args:
+            model: any module with parameters; wrappers of torch.compile and data parallelism leave no trace in names.
+            path: the run file to make; default `checkpoints/<model>-<UTC time>.h5`.
+            optimizer: count the updates of this one alone.
+            schedule: from a step's number to whether it is kept, as `every(10)`; step 0 always is.
+            sample: (inputs, targets), tensors or arrays of one length, stored with the run for later analyses.
+            include: names or globs of the parameters and buffers to record.
+            exclude: names or globs to leave out of these.
+            metadata: whatever JSON can hold, stored with the run.
+            when_behind: if the disk is slower than the training, `wait` for it or `skip` steps, which is noted.
+
+        Raises:
+            MisuseError: an argument cannot work; the text says which and why.
+            RunExistsError: a run stands or is being recorded at this path; it was not touched.
+        """
+        check_arguments(model, optimizer, schedule, when_behind)
+        snapshot = Snapshot(model, checked_patterns(include), checked_patterns(exclude))
+        arrays = None if sample is None else checked_sample(sample)
+        meta = facts(model, snapshot, optimizer=optimizer, schedule=schedule, metadata=checked_metadata(metadata))
+        self._schedule, self._wait = schedule, when_behind == "wait"
+        self._pid, self.step_count = os.getpid(), 0
+        self._closed = self._ended = False
+        self._counted_by: str | None = None
+        self._missing: Missing | None = None  # in a row up to now, not yet handed to the writer
+        self.path = claim_default(type(unwrapped(model)).__name__) if path is None else claim(Path(path))
+        self._complaints = Complaints(self.path)
+        self._start(model, snapshot, Schema(snapshot.tensors, meta))
+        self._attach(optimizer, arrays)
+
+    def _start(self, model: nn.Module, snapshot: Snapshot, schema: Schema) -> None:
+        try:
+            self._camera = Camera(model, snapshot)
+            journal = Journal(parts_folder(self.path), schema)
+        except BaseException as error:
+            abandon(self.path)
+            if isinstance(error, OSError):
+                raise MisuseError(f"{self.path} cannot be recorded to ({error}). Choose another folder.") from error
+            raise
+        self._writer = Writer(journal, self._camera.pool)
+
+    def _attach(self, optimizer: Optimizer | None, sample: Mapping[str, Any] | None) -> None:
+        if sample is not None:
+            self._put(Kind.SAMPLE, encode_arrays(sample))
+        self._hand_over(self._camera.capture())
+        self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
+        atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
+
+    def log(self, **scalars: Any) -> None:
+        """Record scalars at the current step.
+
+        Args:
+            scalars: numbers, or tensors and arrays of one number; anything else is left out with one warning.
+        """
+        self._guarded(lambda: self._log(scalars))
+
+    def step(self) -> None:
+        """Count one update; only for loops without a torch optimizer."""
+        self._guarded(lambda: self._count("rec.step()"))
+
+    def close(self) -> None:
+        """Detach, write what waits, pack the run file and say what is missing. Further calls do nothing.
+
+        An interrupt (Ctrl-C) while the file is packed leaves the packing process at work.
+        """
+        self._close(failed=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._close(failed=kind is not None)
+
+    def _close(self, *, failed: bool) -> None:
+        if self._closed or os.getpid() != self._pid:
+            return
+        self._guarded(self._camera.check)
+        self._hooks.detach()
+        self._hand_over_missing()
+        self._writer.finish()
+        self._writer.journal.close(self.step_count)
+        with suppress(OSError):
+            release(parts_folder(self.path))
+        self._closed = True
+        atexit.unregister(self.close)
+        if not self.step_count and not self._ended and not failed:
+            self._complaints.once("no optimizer updated the model, so only step 0 is recorded. Call rec.step() instead")
+        self._complaints.missing(self._writer.journal)
+        if problem := packing.pack(self.path):
+            self._complaints.once(f"packing failed: {problem}. The journal is whole and wdyn.open_run reads it")
+
+    # what the hooks call
+
+    @property
+    def _active(self) -> bool:
+        """A forked child, such as a DataLoader's worker, is not the process that records."""
+        return not self._closed and not self._ended and os.getpid() == self._pid
+
+    def _owns(self, optimizer: Optimizer) -> bool:
+        return self._active and self._camera.trained_by(optimizer)
+
+    def _before(self) -> None:
+        self._guarded(lambda: self._settle(updated=False))
+
+    def _after(self, optimizer: Optimizer) -> None:
+        self._guarded(lambda: None if was_skipped(optimizer) else self._count("an optimizer"))
+
+    def _guarded(self, act: Callable[[], None]) -> None:
+        """Nothing that goes wrong in here may reach the training."""
+        if not self._active:
+            return
+        try:
+            act()
+        except ModelChangedError as error:
+            self._end(str(error))
+        except Exception as error:
+            self._complaints.once("an error, which the training does not see", f"{type(error).__name__}: {error}")
+
+    def _count(self, source: str) -> None:
+        self._counted_by = self._counted_by or source
+        if self._counted_by != source:
+            self._complaints.once(f"steps are counted by {self._counted_by}, so {source} is ignored")
+            return
+        self._settle(updated=True)
+        self.step_count += 1
+        if self._writer.journal.trouble:
+            self._complaints.trouble(self._writer.journal)
+        if self._keeps(self.step_count):
+            self._record()
+
+    def _keeps(self, step: int) -> bool:
+        try:
+            return bool(self._schedule(step))
+        except Exception as error:
+            self._complaints.once("the schedule failed, so the step is kept", f"{type(error).__name__}: {error}")
+            return True
+
+    # steps
+
+    def _settle(self, *, updated: bool) -> None:
+        initial = self._camera.settle(updated=updated)
+        if initial is not None:
+            self._hand_over(initial)
+
+    def _record(self) -> None:
+        try:
+            captured = self._camera.try_capture(wait=self._wait)
+        except ModelChangedError:
+            raise
+        except Exception as error:
+            self._miss("gap", f"{type(error).__name__}: {error}")
+            raise
+        if captured is None:
+            self._miss("skipped", "the disk was slower than the training")
+        else:
+            self._hand_over_missing()
+            self._hand_over(captured)
+
+    def _hand_over(self, captured: Captured) -> None:
+        self._put(Kind.STEP, captured.buffer, captured.masks)
+
+    def _put(self, kind: Kind, payload: bytes | Buffer, masks: dict[str, Tensor] | None = None) -> None:
+        self._writer.put(Job(kind, payload, self.step_count, time.time(), masks))
+
+    def _miss(self, what: str, reason: str) -> None:
+        missing = Missing(what, reason, self.step_count, self.step_count)
+        if self._missing is None or not self._missing.extend(missing):
+            self._hand_over_missing()
+            self._missing = missing
+
+    def _hand_over_missing(self) -> None:
+        if self._missing is not None:
+            self._writer.put(self._missing)
+            self._missing = None
+
+    def _log(self, scalars: Mapping[str, Any]) -> None:
+        values = {}
+        for name, value in scalars.items():
+            try:
+                values[name] = _scalar(value)
+            except Exception as error:
+                self._complaints.once("log() takes single numbers, and other values are left out", f"{name}: {error}")
+        if values:
+            self._put(Kind.METRICS, json.dumps(values).encode())
+
+    def _end(self, reason: str) -> None:
+        self._ended = True  # the hooks stay until close(): torch is walking through its list of them
+        self._hand_over_missing()
+        self._put(Kind.NOTE, note("ended", reason))
+        self._complaints.once(
+            f"recording ended at step {self.step_count}: {reason}. What was recorded is whole and training goes "
+            f"on. Make the Recorder when the model has its final form, or a new one after the change"
+        )
+
+
+def _scalar(value: Any) -> float:
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{value!r} is text")
+    return float(value.item() if hasattr(value, "item") else value)

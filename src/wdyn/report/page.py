@@ -1,0 +1,174 @@
+"""Sections → one self-contained HTML file: no request, every name only ever text."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from wdyn.analyses._charts import Chart
+from wdyn.report.chart_data import ChartData, chart_data
+from wdyn.report.codec import Blocks, packed_text
+from wdyn.report.sections import Section
+from wdyn.report.static_tables import StaticTable, static_table
+from wdyn.report.words import WORDS
+
+PARTS = Path(__file__).with_name("page")
+
+# every file defines functions only; main.js starts them
+SCRIPTS = (
+    "codec", "text", "state", "colour", "legend", "canvas", "points", "matrix", "heat", "lines", "bars", "table",
+    "slots", "controls", "main",
+)  # fmt: skip
+
+# the story: where the neurons go, how training went, then what became of each layer; others follow by name
+STORY = ("umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms")
+THROUGH_TIME = ("points", "matrix")
+SLIDER_STEPS = 200
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One place on the page: a chart, or one chart per layer of which the layer picker shows one."""
+
+    id: str
+    kind: str
+    charts: tuple[ChartData, ...]
+    tables: tuple[StaticTable, ...]
+
+    @property
+    def is_wide(self) -> bool:
+        """A table of many columns takes the whole width."""
+        return self.kind == "table" and len(self.charts[0]["columns"]) > 5
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """What the scripts are told."""
+        return {"id": self.id, "kind": self.kind, "charts": list(self.charts)}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A section with its slots: those that follow the slider as pictures, and the others."""
+
+    section: Section
+    stage: tuple[Slot, ...]
+    slots: tuple[Slot, ...]
+
+
+def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Sequence[int]) -> bytes:
+    """The page.
+
+    Args:
+        facts: `provenance(...)`.
+        sections: one per analysis.
+        steps: the analysed optimiser steps.
+
+    Returns:
+        UTF-8 HTML. Equal arguments give equal bytes.
+    """
+    blocks = Blocks()
+    panels = [_panel(section, blocks) for section in sorted(sections, key=_place)]
+    slots = [slot for panel in panels for slot in panel.stage + panel.slots]
+    index = {
+        "layers": [layer["name"] for layer in facts["layers"]],
+        "steps": _slider_steps(slots, steps),
+        "slots": [slot.data for slot in slots],
+    }
+    script = '"use strict";\n(() => {\n' + "\n".join(_part(f"{name}.js") for name in SCRIPTS) + "})();\n"
+    html = (
+        _environment()
+        .get_template("page.html.jinja")
+        .render(
+            facts=facts,
+            panels=panels,
+            below=sorted((panel for panel in panels if panel.slots or not panel.stage), key=_place_below),
+            index=safe_json(index),
+            data=blocks.to_text(),
+            plotly=packed_text(_plotly()) if any(slot.kind in ("lines", "bars") for slot in slots) else "",
+            style=_part("style.css"),
+            script=script,
+            script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        )
+    )
+    return html.encode("utf-8", "backslashreplace")
+
+
+def safe_json(value: Any) -> str:
+    """JSON that cannot end the script element it stands in, whatever names it holds."""
+    text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))  # ASCII only, so no U+2028 either
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+
+
+def _panel(section: Section, blocks: Blocks) -> Panel:
+    try:
+        encoded = [(chart, chart_data(chart, blocks)) for chart in section.charts]
+        slots = _slots(section.name, encoded)
+    except Exception as error:  # a chart that breaks its promise costs its own section only
+        return Panel(section.failed(error), (), ())
+    stage = tuple(slot for slot in slots if slot.kind in THROUGH_TIME)
+    return Panel(section, stage, tuple(slot for slot in slots if slot.kind not in THROUGH_TIME))
+
+
+def _slots(name: str, encoded: Sequence[tuple[Chart, ChartData]]) -> list[Slot]:
+    """The first chart of a kind of every layer share a slot, so do the second ones; a chart of no layer has its own."""
+    grouped: dict[tuple[Any, ...], list[tuple[Chart, ChartData]]] = {}
+    seen: Counter[tuple[str, str]] = Counter()
+    for at, (chart, data) in enumerate(encoded):
+        kind, layer = data["kind"], data["layer"]
+        key = (kind, "of all", at) if layer is None else (kind, "of each layer", seen[kind, layer])
+        seen[kind, layer] += 1
+        grouped.setdefault(key, []).append((chart, data))
+    return [
+        Slot(f"{name}-{at}", kind, tuple(d for _, d in pairs), tuple(static_table(c) for c, _ in pairs))
+        for at, ((kind, *_), pairs) in enumerate(grouped.items())
+    ]
+
+
+def _slider_steps(slots: Sequence[Slot], steps: Sequence[int]) -> list[int]:
+    """Every step some picture shows; without pictures, recorded steps evenly thinned."""
+    shown = {step for slot in slots if slot.kind in THROUGH_TIME for chart in slot.charts for step in chart["steps"]}
+    if shown:
+        return sorted(shown)
+    places = np.linspace(0, len(steps) - 1, min(len(steps), SLIDER_STEPS)).round().astype(int)
+    return [steps[at] for at in np.unique(places)]
+
+
+def _place(section: Section) -> tuple[bool, int, str]:
+    return section.status != "ok", STORY.index(section.name) if section.name in STORY else len(STORY), section.name
+
+
+def _place_below(panel: Panel) -> int:
+    """What else belongs to the pictures comes after the other findings, and what went wrong last."""
+    return 2 if panel.section.status != "ok" else 1 if panel.stage else 0
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(PARTS),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters |= WORDS
+    return environment
+
+
+def _part(name: str) -> str:
+    return (PARTS / name).read_text(encoding="utf-8")
+
+
+def _plotly() -> bytes:
+    from plotly.offline import get_plotlyjs
+
+    return bytes(get_plotlyjs(), "utf-8")

@@ -1,0 +1,34 @@
+// Bars, one value per category in several series.
+
+function barsView(body, store) {
+  const axis = element("p", {class: "y-label"}), box = element("div", {class: "plot"}), plot = element("div");
+  const legend = element("div", {class: "legend-row"});
+  box.append(plot);
+  body.append(legend, axis, box);
+  const view = {plot, data: null};
+
+  return {
+    show(chart) {
+      view.data = {...chart, bars: chart.bars.map((bar) => ({...bar, values: readBlock(store, bar.values)}))};
+      axis.replaceChildren(nameElement(chart.y_label));
+    },
+    async render() {
+      const {data} = view, colour = (at) => seriesColour(at, data.bars.length);
+      legend.replaceChildren(data.bars.length > 1 ? seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: colour(at), mark: "dot"}))) : "");
+      const Plotly = await loadPlotly(), places = data.categories.map((_, i) => i);
+      const traces = data.bars.map((bar, at) => ({
+        type: "bar", x: places, y: Array.from(bar.values), name: plotText(bar.label), marker: {color: colour(at)},
+      }));
+      const few = places.length <= 40; // categories may share a clipped name, so places carry them
+      const layout = plotLayout({hovermode: "x unified", bargap: 0.25, yaxis: {rangemode: "tozero"}, xaxis: {
+        title: {text: plotText(data.x_label, 80), standoff: 8, font: {size: 12}}, tickvals: few ? places : undefined, ticktext: few ? data.categories.map((name) => plotText(name, 16)) : undefined,
+      }});
+      await Plotly.react(plot, traces, layout, {displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: ""});
+    },
+    update() {},
+    table: () => ({
+      headings: [view.data.x_label, ...view.data.bars.map((bar) => bar.label)],
+      rows: view.data.categories.map((name, i) => [name, ...view.data.bars.map((bar) => bar.values[i])]), note: "",
+    }),
+  };
+}

@@ -1,0 +1,71 @@
+// A canvas that fits its box and the screen's pixels, and the one tooltip of the page.
+
+function makeCanvas(body, label) {
+  const canvas = element("canvas", {tabindex: "0", role: "img", "aria-label": label});
+  body.append(canvas);
+  return canvas;
+}
+
+// returns a context in CSS pixels, cleared
+function fitted(canvas, width, height) {
+  const ratio = window.devicePixelRatio || 1;
+  const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
+  if (canvas.width !== w || canvas.height !== h) {
+    Object.assign(canvas, {width: w, height: h});
+    Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});
+  }
+  const context = canvas.getContext("2d");
+  context.setTransform(ratio, 0, 0, ratio, 0, 0);
+  context.clearRect(0, 0, width, height);
+  return context;
+}
+
+function onResize(box, redraw) {
+  let width = box.clientWidth;
+  new ResizeObserver(() => {
+    if (box.clientWidth === width) return;
+    width = box.clientWidth;
+    requestAnimationFrame(redraw);
+  }).observe(box);
+}
+
+// pick(x, y) -> {lines, neuron} or null
+function onPointer(canvas, pick) {
+  const at = (event) => {
+    const box = canvas.getBoundingClientRect();
+    return pick(event.clientX - box.left, event.clientY - box.top);
+  };
+  canvas.addEventListener("pointermove", (event) => {
+    const found = at(event);
+    canvas.style.cursor = found && found.neuron !== null ? "pointer" : "";
+    if (found) showTip(event.clientX, event.clientY, found.lines);
+    else hideTip();
+  });
+  canvas.addEventListener("pointerleave", hideTip);
+  canvas.addEventListener("click", (event) => {
+    const found = at(event);
+    choose({neuron: !found || found.neuron === state.neuron ? null : found.neuron});
+  });
+}
+
+function showTip(x, y, lines) {
+  const tip = document.getElementById("tip");
+  tip.replaceChildren(...lines.map((line) => element("div", {}, line)));
+  tip.hidden = false;
+  const left = x + 16 + tip.offsetWidth > window.innerWidth ? x - 16 - tip.offsetWidth : x + 16;
+  tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.min(y + 14, window.innerHeight - tip.offsetHeight - 4)}px)`;
+}
+
+function hideTip() {
+  document.getElementById("tip").hidden = true;
+}
+
+// pixels of a colour image, one per value, to be stretched over a canvas
+function colourImage(width, height, paint) {
+  const image = Object.assign(document.createElement("canvas"), {width: Math.max(width, 1), height: Math.max(height, 1)});
+  const context = image.getContext("2d");
+  const data = context.createImageData(image.width, image.height);
+  paint(new Uint32Array(data.data.buffer));
+  context.putImageData(data, 0, 0);
+  return image;
+}

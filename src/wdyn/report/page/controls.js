@@ -1,0 +1,73 @@
+// Header: play, step slider, layer, neuron, theme.
+
+const PLAY_MS = 120;
+let playing = null;
+
+function chooseStep(step) {
+  choose({at: nearest(index.steps, step)});
+}
+
+function setUpControls() {
+  const slider = document.getElementById("step"), layer = document.getElementById("layer"), neuron = document.getElementById("neuron");
+  slider.max = String(index.steps.length - 1);
+  slider.addEventListener("input", () => {
+    stop();
+    choose({at: Number(slider.value)});
+  });
+  layer.addEventListener("change", () => choose({layer: index.layers[layer.selectedIndex], neuron: null}));
+  neuron.addEventListener("input", () => choose({neuron: neuron.value === "" ? null : Number(neuron.value)}));
+  document.getElementById("play").addEventListener("click", () => (playing ? stop() : play()));
+  document.getElementById("theme").addEventListener("click", () => setTheme(!state.dark));
+  document.addEventListener("keydown", playKey);
+}
+
+function playKey(event) {
+  if (event.key === "Escape") choose({neuron: null});
+  const busy = event.target.closest("button, select, summary, a, input:not([type=range])");
+  if (event.key !== " " || busy || event.ctrlKey || event.metaKey || event.altKey) return;
+  event.preventDefault();
+  if (playing) stop();
+  else play();
+}
+
+function play() {
+  if (index.steps.length < 2) return;
+  if (state.at === index.steps.length - 1) choose({at: 0});
+  playing = setInterval(() => {
+    if (state.at >= index.steps.length - 1) stop();
+    else choose({at: state.at + 1});
+  }, PLAY_MS);
+  showPlaying();
+}
+
+function stop() {
+  clearInterval(playing);
+  playing = null;
+  showPlaying();
+}
+
+function showPlaying() {
+  const button = document.getElementById("play");
+  button.classList.toggle("on", playing !== null);
+  button.setAttribute("aria-label", playing ? "Pause" : "Play");
+}
+
+function showControls() {
+  const step = index.steps[state.at], slider = document.getElementById("step");
+  slider.value = String(state.at);
+  slider.setAttribute("aria-valuetext", `step ${wholeNumber(step)}`);
+  slider.style.setProperty("--done", `${(100 * state.at) / Math.max(index.steps.length - 1, 1)}%`);
+  const label = document.getElementById("step-label");
+  label.textContent = `step ${wholeNumber(step)}`;
+  label.title = `${state.at + 1} of ${index.steps.length} shown steps`;
+  const neuron = document.getElementById("neuron");
+  if (document.activeElement !== neuron) neuron.value = state.neuron === null ? "" : String(state.neuron);
+  document.getElementById("picked").textContent = state.neuron === null ? "" : `Neuron ${state.neuron} is marked in every view. Escape clears it.`;
+}
+
+function setTheme(dark) {
+  document.documentElement.style.colorScheme = dark ? "dark" : "light";
+  document.getElementById("theme").textContent = dark ? "Light" : "Dark";
+  forgetTokens();
+  choose({dark});
+}

@@ -1,0 +1,123 @@
+// One value per row and step as colour; columns stand at recorded steps, evenly spaced.
+
+const HEAT = {left: 46, bottom: 38, top: 6, right: 22};
+
+function heatView(body, store) {
+  const canvas = makeCanvas(body, "");
+  const legend = element("div"), note = element("p", {class: "where"});
+  body.append(legend, note);
+  const view = {canvas, data: null};
+  const draw = () => view.data && drawHeat(view);
+
+  onResize(body, draw);
+  onPointer(canvas, (x, y) => pickCell(view, x, y));
+
+  return {
+    show(chart) {
+      view.data = {...chart, x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
+      canvas.setAttribute("aria-label", `${chart.title}: ${chart.rows.length} rows, ${view.data.x.length} steps`);
+      note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} steps drawn.` : "";
+      this.recolour();
+    },
+    recolour() {
+      view.image = heatImage(view.data);
+      legend.replaceChildren(colourLegend(view.data, view.data.diverging));
+    },
+    update: draw,
+    table: () => heatTable(view),
+  };
+}
+
+function heatImage(data) {
+  const [columns, rows] = [data.x.length, data.rows.length];
+  const colours = colourTable(255, data.diverging);
+  return colourImage(columns, rows, (pixels) => {
+    for (let k = 0; k < data.codes.length; k++) {
+      const code = data.codes[k]; // 65535 is "no value"
+      pixels[(k % rows) * columns + Math.floor(k / rows)] = colours[code === 65535 ? 255 : Math.round((code / 65534) * 254)];
+    }
+  });
+}
+
+function drawHeat(view) {
+  const {data, canvas, image} = view, width = canvas.parentElement.clientWidth;
+  const inner = Math.min(Math.max(data.rows.length * 3, 120), 360), height = inner + HEAT.top + HEAT.bottom;
+  const context = fitted(canvas, width, height);
+  if (!data.codes.length) return emptyText(context, width, height, "Nothing to show.");
+  view.box = {width: width - HEAT.left - HEAT.right, height: inner};
+  context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
+  context.drawImage(image, HEAT.left, HEAT.top, view.box.width, inner);
+  drawHeatAxes(context, view);
+  drawHeatMarks(context, view);
+}
+
+function drawHeatAxes(context, {data, box}) {
+  context.fillStyle = token("muted");
+  context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  const ticks = Math.min(Math.max(2, Math.floor(box.width / 90)), data.x.length);
+  context.textAlign = "center";
+  for (let k = 0; k < ticks; k++) {
+    const column = Math.round((k * (data.x.length - 1)) / Math.max(ticks - 1, 1));
+    context.fillText(wholeNumber(data.x[column]), HEAT.left + ((column + 0.5) * box.width) / data.x.length, HEAT.top + box.height + 15);
+  }
+  context.fillText(flatText(data.x_label, 60), HEAT.left + box.width / 2, HEAT.top + box.height + 32);
+  context.textAlign = "right";
+  const lines = Math.min(data.rows.length, 6);
+  for (let k = 0; k < lines; k++) {
+    const row = Math.round((k * (data.rows.length - 1)) / Math.max(lines - 1, 1));
+    context.fillText(flatText(data.rows[row], 6), HEAT.left - 6, HEAT.top + ((row + 0.5) * box.height) / data.rows.length + 4);
+  }
+  context.save();
+  context.translate(9, HEAT.top + box.height / 2);
+  context.rotate(-Math.PI / 2);
+  context.textAlign = "center";
+  context.fillText(flatText(data.row_label, 40), 0, 0);
+  context.restore();
+}
+
+function drawHeatMarks(context, {data, box}) {
+  const column = nearest(data.x, state.step), row = data.rows.indexOf(state.neuron);
+  const x = HEAT.left + ((column + 0.5) * box.width) / data.x.length;
+  outlined(context, () => {
+    context.moveTo(x, HEAT.top);
+    context.lineTo(x, HEAT.top + box.height);
+  });
+  if (row < 0) return;
+  const cell = Math.max(box.height / data.rows.length, 3), y = HEAT.top + ((row + 0.5) * box.height) / data.rows.length;
+  outlined(context, () => context.rect(HEAT.left, y - cell / 2, box.width, cell));
+}
+
+// white on a dark rim is seen on every colour of the map
+function outlined(context, path) {
+  for (const [colour, width] of [["rgb(0 0 0 / 0.7)", 3.5], ["#fff", 1.5]]) {
+    Object.assign(context, {strokeStyle: colour, lineWidth: width});
+    context.beginPath();
+    path();
+    context.stroke();
+  }
+}
+
+function pickCell({data, box}, x, y) {
+  if (!box) return null;
+  const column = Math.floor(((x - HEAT.left) / box.width) * data.x.length);
+  const row = Math.floor(((y - HEAT.top) / box.height) * data.rows.length);
+  if (column < 0 || row < 0 || column >= data.x.length || row >= data.rows.length) return null;
+  const label = data.rows[row];
+  return {neuron: Number.isInteger(label) ? label : null, lines: [
+    `${clip(data.row_label, 40)} ${clip(label, 40)}, step ${wholeNumber(data.x[column])}`, `${data.value_label}: ${numberText(cellValue(data, row, column))}`,
+  ]};
+}
+
+function cellValue(data, row, column) {
+  return Number(valueOf(data.codes[column * data.rows.length + row], 65535, data.low, data.high).toPrecision(4));
+}
+
+function heatTable({data}) {
+  const many = Math.min(data.x.length, 12);
+  const columns = Array.from({length: many}, (_, k) => Math.round((k * (data.x.length - 1)) / Math.max(many - 1, 1)));
+  return {
+    headings: [data.row_label, ...columns.map((column) => `step ${wholeNumber(data.x[column])}`)],
+    rows: data.rows.map((label, row) => [label, ...columns.map((column) => cellValue(data, row, column))]),
+    note: many < data.columns ? `${many} of ${wholeNumber(data.columns)} steps.` : "",
+  };
+}

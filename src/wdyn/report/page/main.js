@@ -1,0 +1,43 @@
+// Starts the page: slider and pictures first, the chart library when they are alive.
+
+const index = JSON.parse(document.getElementById("index").textContent);
+
+function showTrouble(error) {
+  const place = document.getElementById("trouble");
+  place.hidden = false;
+  place.textContent = `This page could not draw everything: ${error.message}. The numbers are also in: wdyn analyze --report json.`;
+  console.error(error);
+}
+
+async function start() {
+  Object.assign(state, {at: index.steps.length - 1, layer: index.layers[0] ?? null});
+  Object.defineProperty(state, "step", {get: () => index.steps[state.at]});
+  setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
+  setUpControls();
+  showControls();
+  const store = await inflate("data");
+  const slots = index.slots.map((slot) => makeSlot(slot, store));
+  const redraw = (changed) => {
+    showControls();
+    slots.forEach((made) => updateSlot(made, changed));
+  };
+  redraw(new Set());
+  watch(redraw);
+  document.documentElement.dataset.ready = String(Math.round(performance.now()));
+  watchSeen(slots);
+  followSystem(slots);
+}
+
+function followSystem(slots) {
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => setTheme(event.matches));
+  let before = null;
+  window.addEventListener("beforeprint", () => {
+    before = state.dark;
+    setTheme(false);
+    tellWatchers();
+    slots.forEach(seen);
+  });
+  window.addEventListener("afterprint", () => setTheme(before));
+}
+
+start().catch(showTrouble);

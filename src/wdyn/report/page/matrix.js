@@ -1,0 +1,123 @@
+// A square matrix scrubbed through time: colours, group borders, hover, selection.
+
+const STRIP = 8; // pixels of group colour along the edges
+const PAIRS = 200;
+
+function matrixView(body, store) {
+  const canvas = makeCanvas(body, "");
+  const legend = element("div"), where = element("p", {class: "where"});
+  body.append(legend, where);
+  const view = {canvas, data: null};
+  const draw = () => view.data && drawMatrix(view);
+
+  onResize(body, draw);
+  onPointer(canvas, (x, y) => pickPair(view, x, y));
+
+  return {
+    show(chart) {
+      view.data = decodeMatrix(chart, store);
+      canvas.setAttribute("aria-label", `${chart.title}: ${chart.members.length} by ${chart.members.length} values`);
+      this.recolour();
+    },
+    recolour() {
+      view.colours = colourTable(255, view.data.low < 0);
+      legend.replaceChildren(colourLegend(view.data, view.data.low < 0));
+    },
+    update() {
+      view.at = nearest(view.data.steps, state.step);
+      const blocks = view.data.members.some((list) => list.length > 1) ? " A row stands for several neurons, a value for their mean." : "";
+      where.textContent = `Shown: step ${wholeNumber(view.data.steps[view.at])}.${blocks}`;
+      drawMatrix(view);
+    },
+    table: () => matrixTable(view),
+  };
+}
+
+function decodeMatrix(chart, store) {
+  return {...chart, size: chart.members.length, codes: readBlock(store, chart.codes),
+    groups: chart.groups && readBlock(store, chart.groups)};
+}
+
+// place of (i, j) in the stored upper triangle
+function pairAt(i, j, size) {
+  const [low, high] = i < j ? [i, j] : [j, i];
+  return low * size - (low * (low - 1)) / 2 + high - low;
+}
+
+function pairValue(view, i, j) {
+  const {data, at} = view;
+  return valueOf(data.codes[(at * data.size * (data.size + 1)) / 2 + pairAt(i, j, data.size)], 255, data.low, data.high);
+}
+
+function drawMatrix(view) {
+  const {data, at, canvas, colours} = view, {size} = data;
+  const side = Math.min(canvas.parentElement.clientWidth, 520), inset = data.groups ? STRIP : 0;
+  const context = fitted(canvas, side, side);
+  if (!size) return emptyText(context, side, side, "No live neuron to show.");
+  view.cell = (side - inset) / size;
+  view.inset = inset;
+  const image = colourImage(size, size, (pixels) => {
+    for (let i = 0, k = (at * size * (size + 1)) / 2; i < size; i++) {
+      for (let j = i; j < size; j++, k++) pixels[i * size + j] = pixels[j * size + i] = colours[data.codes[k]];
+    }
+  });
+  context.imageSmoothingEnabled = false;
+  context.drawImage(image, inset, inset, side - inset, side - inset);
+  if (data.groups) drawGroupEdges(context, view, side);
+  drawChosenRow(context, view, side);
+}
+
+function drawGroupEdges(context, view, side) {
+  const {data, at, cell, inset} = view, group = (i) => data.groups[at * data.size + i];
+  context.strokeStyle = withAlpha(token("ink"), 0.28);
+  context.lineWidth = 1;
+  for (let i = 0; i < data.size; i++) {
+    const from = inset + i * cell;
+    context.fillStyle = groupColour(group(i));
+    context.fillRect(from, 0, cell + 0.5, inset - 3);
+    context.fillRect(0, from, inset - 3, cell + 0.5);
+    if (i && group(i) !== group(i - 1)) {
+      context.beginPath();
+      context.moveTo(from, inset);
+      context.lineTo(from, side);
+      context.moveTo(inset, from);
+      context.lineTo(side, from);
+      context.stroke();
+    }
+  }
+}
+
+function drawChosenRow(context, view, side) {
+  const i = view.data.members.findIndex((list) => list.includes(state.neuron));
+  if (i < 0) return;
+  const {inset} = view, cell = Math.max(view.cell, 3), from = inset + (i + 0.5) * view.cell - cell / 2;
+  context.strokeStyle = token("ink");
+  context.lineWidth = 1.25;
+  context.strokeRect(from, inset, cell, side - inset - 0.5);
+  context.strokeRect(inset, from, side - inset - 0.5, cell);
+}
+
+function pickPair(view, x, y) {
+  const [j, i] = [x, y].map((value) => Math.floor((value - view.inset) / view.cell));
+  if (!view.data || i < 0 || j < 0 || i >= view.data.size || j >= view.data.size) return null;
+  const list = view.data.members[i];
+  return {
+    neuron: list.length === 1 ? list[0] : null,
+    lines: [`${members(list)} and ${members(view.data.members[j])}`, `${view.data.value_label}: ${numberText(Number(pairValue(view, i, j).toFixed(2)))}`],
+  };
+}
+
+function matrixTable(view) {
+  const pairs = [], {data} = view;
+  for (let i = 0; i < data.size; i++) {
+    for (let j = i + 1; j < data.size; j++) {
+      const value = pairValue(view, i, j);
+      if (!Number.isNaN(value)) pairs.push([members(data.members[i]), members(data.members[j]), value]);
+    }
+  }
+  pairs.sort((a, b) => Math.abs(b[2]) - Math.abs(a[2]));
+  const rows = pairs.slice(0, PAIRS).map(([a, b, value]) => [a, b, Number(value.toFixed(2))]);
+  const kept = pairs.length > PAIRS ? `The ${PAIRS} largest of ${wholeNumber(pairs.length)} pairs` : "All pairs";
+  return {headings: ["row", "column", data.value_label], rows,
+    note: `${kept} at step ${wholeNumber(data.steps[view.at])}, as drawn, to 2 places; exact numbers: wdyn analyze --report json.`};
+}

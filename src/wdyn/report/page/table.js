@@ -1,0 +1,29 @@
+// Rows as an HTML table: a chart of its own, and the numbers behind every other chart.
+
+function tableView(body) {
+  let data = null;
+  return {
+    show(chart) {
+      const rows = Array.from({length: chart.columns[0]?.values.length || 0}, (_, i) => chart.columns.map((column) => column.values[i]));
+      data = {headings: chart.columns.map((column) => column.heading), rows, count: chart.count, note: ""};
+      body.replaceChildren(tableElement(data));
+    },
+    update() {},
+    table: null,
+  };
+}
+
+function tableElement({headings, rows, note, count = rows.length}) {
+  const numeric = headings.map((_, at) => rows.every((row) => row[at] === null || typeof row[at] === "number"));
+  const cell = (value, at) => {
+    const text = numberText(value);
+    const made = element("td", numeric[at] ? {class: "number"} : {});
+    made.append(typeof value === "string" ? nameElement(text) : text);
+    return made;
+  };
+  const head = headings.map((heading, at) => element("th", numeric[at] ? {scope: "col", class: "number"} : {scope: "col"}, nameElement(heading)));
+  const lines = rows.slice(0, TABLE_ROWS).map((row) => element("tr", {}, ...row.map(cell)));
+  const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines));
+  const cut = count > TABLE_ROWS ? `The first ${TABLE_ROWS} of ${wholeNumber(count)} rows; all of them: wdyn analyze --report json.` : "";
+  return element("div", {}, element("p", {class: "where"}, [note, cut].filter(Boolean).join(" ")), element("div", {class: "scroll", tabindex: "0"}, table));
+}

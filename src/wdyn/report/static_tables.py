@@ -1,0 +1,95 @@
+"""A few numbers of each chart as plain rows, for readers without scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from wdyn.analyses._charts import Bars, Chart, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.report.words import number
+
+ROWS = 12
+LISTED = 50
+
+
+class StaticTable(NamedTuple):
+    """Headings and rows of text; `layer` is None where the chart belongs to no single one."""
+
+    title: str
+    layer: str | None
+    headings: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def static_table(chart: Chart) -> StaticTable:
+    """The gist of a chart in at most 12 rows, or 50 where the rows are things and not places along an axis.
+
+    Args:
+        chart: any of the vocabulary.
+    """
+    headings, rows = _GIST[type(chart)](chart)
+    return StaticTable(
+        chart.title, chart.layer, tuple(map(str, headings)), tuple(tuple(number(_python(v)) for v in r) for r in rows)
+    )
+
+
+Gist = tuple[Iterable[str], Iterable[Sequence[Any]]]
+
+
+def _lines(chart: Lines) -> Gist:
+    at = _spread(len(chart.x))
+    columns = [np.asarray(chart.x)[at]] + [np.asarray(values)[at] for values in chart.y.values()]
+    return [chart.x_label, *chart.y], zip(*columns, strict=True)
+
+
+def _bars(chart: Bars) -> Gist:
+    rows = zip(chart.categories, *chart.y.values(), strict=True)
+    return [chart.x_label, *chart.y], list(rows)[:LISTED]
+
+
+def _heat_map(chart: HeatMap) -> Gist:
+    return _spread_of(chart.x_label, np.asarray(chart.x), np.asarray(chart.values).T)
+
+
+def _matrix(chart: MatrixThroughTime) -> Gist:
+    above = np.triu_indices(len(chart.members), 1)
+    return _spread_of("step", np.asarray(chart.steps), np.asarray(chart.values)[(slice(None), *above)])
+
+
+def _points(chart: PointsThroughTime) -> Gist:
+    groups, sizes = np.unique(np.asarray(chart.groups), return_counts=True)
+    return [chart.group_label, "neurons"], list(zip(groups, sizes, strict=True))[:LISTED]
+
+
+def _table(chart: Table) -> Gist:
+    return list(chart.columns), list(zip(*chart.columns.values(), strict=True))[:LISTED]
+
+
+def _spread_of(label: str, x: Any, values: Any) -> Gist:
+    """Least, median and largest value at places along the axis."""
+    rows = []
+    for at in _spread(len(x)):
+        finite = values[at][np.isfinite(values[at])]
+        rows.append([x[at], *(np.quantile(finite, (0.0, 0.5, 1.0)) if finite.size else (None,) * 3)])
+    return [label, "lowest", "median", "highest"], rows
+
+
+def _spread(size: int) -> Any:
+    return np.unique(np.linspace(0, size - 1, min(size, ROWS)).round().astype(int))
+
+
+def _python(value: Any) -> Any:
+    value = value.item() if isinstance(value, np.generic) else value
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+_GIST: dict[type, Callable[[Any], Gist]] = {
+    Lines: _lines,
+    Bars: _bars,
+    HeatMap: _heat_map,
+    MatrixThroughTime: _matrix,
+    PointsThroughTime: _points,
+    Table: _table,
+}

@@ -1,0 +1,215 @@
+"""A journal as the source of a run: while it is written, and what a dead process left."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from isal.isal_zlib import crc32
+
+from wdyn.errors import DamagedError, RunFileError
+from wdyn.journal.frame import Kind, decode_arrays
+from wdyn.journal.lock import live_holder
+from wdyn.journal.scan import Frame, read_schema, scan, segments
+from wdyn.journal.schema import Schema, TensorSpec
+from wdyn.places import parts_folder
+from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, stored_dtype
+
+_MOST_OPEN = 32  # segment files at a time
+_Payload = tuple[int, bytes]  # step, content
+
+
+class JournalSource:
+    """The frames of a journal folder as they stood when this was made; see `Source`."""
+
+    def __init__(self, path: Path) -> None:
+        """Read the headers of all frames.
+
+        Args:
+            path: the run file that the journal belongs to.
+
+        Raises:
+            RunFileError: no step has been written.
+            FileNotFoundError: a segment vanished, because the run has just been packed.
+        """
+        self.path = path
+        folder = parts_folder(path)
+        self.condition: Condition = "recording" if live_holder(folder) else "interrupted"
+        self.schema, frames = _read_all(folder, path)
+        steps = _last_of_each_step(frames)
+        if not steps:
+            raise RunFileError(f"{path}: {_nothing(self.condition)}, so there is nothing to read.")
+        self.frames = tuple(steps.values())
+        self.steps = np.array(list(steps), dtype=np.int64)
+        self.times = np.array([frame.header.time for frame in self.frames])
+        self.tensors = {tensor.name: tensor for tensor in self.schema.tensors}
+        sizes = [tensor.nbytes for tensor in self.schema.tensors]
+        self._offsets = dict(zip(self.tensors, np.cumsum([0, *sizes]).tolist(), strict=False))
+        small, notes = _read_small(frames)
+        self.metrics = _metrics(small[Kind.METRICS])
+        self.masks = _mask_tracks(small[Kind.MASKS], self.tensors)
+        notes += [{**json.loads(payload), "step": step} for step, payload in small[Kind.NOTE]]
+        self.meta: dict[str, Any] = {**self.schema.meta, "notes": notes}
+        self._sample = next((each for each in frames if each.header.kind is Kind.SAMPLE), None)
+        text = ",".join(f"{frame.header.checksum:08x}" for frame in frames)
+        self.checksum = f"{crc32(text.encode()):08x}"
+        self._checked: set[int] = set()
+        self._open: dict[Path, int] = {}
+
+    @property
+    def sample(self) -> Sample | None:
+        """The sample, read when asked for."""
+        if self._sample is None:
+            return None
+        arrays = decode_arrays(self._sample.read())
+        return Sample(arrays["inputs"], arrays["targets"])
+
+    def drop(self, positions: Iterable[int]) -> None:
+        """Forget some steps, because their frames are damaged."""
+        kept = np.setdiff1d(np.arange(len(self.steps)), list(positions))
+        self.frames = tuple(self.frames[i] for i in kept)
+        self.steps, self.times = self.steps[kept], self.times[kept]
+        self._checked.clear()
+
+    def check(self, position: int) -> None:
+        """Read a step's frame against its checksum, once.
+
+        Raises:
+            DamagedError: they differ.
+        """
+        if position not in self._checked:
+            frame = self.frames[position]
+            if frame.header.length != self.schema.nbytes:
+                raise DamagedError(
+                    f"{frame.path}: the frame of step {frame.header.step} holds {frame.header.length} bytes, but the "
+                    f"run's tensors take {self.schema.nbytes}. Its values are lost; other steps can still be read."
+                )
+            with self._packed_meanwhile():
+                frame.read()
+            self._checked.add(position)
+
+    def read(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
+        """Values of a tensor at some steps; see `Source.read`."""
+        spec = self.tensors[name]
+        start, stop = rows.indices(spec.shape[0])[:2] if spec.shape else (0, 1)
+        row = spec.nbytes // spec.shape[0] if spec.nbytes and spec.shape else spec.nbytes
+        shape = (stop - start, *spec.shape[1:]) if spec.shape else ()
+        raw = np.dtype("<u2") if spec.dtype == "bfloat16" else stored_dtype(spec)
+        out = np.empty((len(positions), *shape), raw)
+        for target, position in zip(out.reshape(len(positions), -1).view(np.uint8), positions.tolist(), strict=True):
+            self.check(position)
+            self._read_into(self.frames[position], self._offsets[name] + start * row, target.data)
+        return (out.astype("<u4") << np.uint32(16)).view("<f4") if spec.dtype == "bfloat16" else out
+
+    def _read_into(self, frame: Frame, offset: int, target: memoryview) -> None:
+        done = 0
+        while done < len(target):  # one call reads at most 2 GiB
+            read = os.preadv(self._descriptor(frame.path), [target[done:]], frame.offset + offset + done)
+            if not read:
+                raise DamagedError(f"{frame.path}: cut short while it was read, at step {frame.header.step}.")
+            done += read
+
+    def _descriptor(self, path: Path) -> int:
+        if path not in self._open:
+            if len(self._open) == _MOST_OPEN:
+                self.close()
+            with self._packed_meanwhile():
+                self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        return self._open[path]
+
+    @contextmanager
+    def _packed_meanwhile(self) -> Iterator[None]:
+        try:
+            yield
+        except FileNotFoundError as error:
+            raise RunFileError(f"{self.path}: its journal is gone, since it was packed. Open the run again.") from error
+
+    def close(self) -> None:
+        """Close the segment files; a later read opens them again."""
+        for descriptor in self._open.values():
+            os.close(descriptor)
+        self._open.clear()
+
+
+def _read_all(folder: Path, path: Path) -> tuple[Schema, list[Frame]]:
+    """The schema and all frames written with it, in order of time."""
+    schema: Schema | None = None
+    frames: list[Frame] = []
+    for segment in segments(folder):
+        found = scan(segment)
+        schema = schema or read_schema(found)
+        frames += [each for each in found if not frames or each.header.schema == frames[0].header.schema]
+    if schema is None:
+        raise RunFileError(f"{path}: its journal {folder.name} holds not even the start of a recording.")
+    return schema, frames
+
+
+def _nothing(condition: Condition) -> str:
+    return "no step has been recorded yet" if condition == "recording" else "an empty run, no step was recorded"
+
+
+def _last_of_each_step(frames: Iterable[Frame]) -> dict[int, Frame]:
+    latest = {frame.header.step: frame for frame in frames if frame.header.kind is Kind.STEP}
+    return dict(sorted(latest.items()))
+
+
+def _read_small(frames: list[Frame]) -> tuple[dict[Kind, list[_Payload]], list[dict[str, Any]]]:
+    """Step and payload of all metrics, masks and notes, and a note for each that is damaged.
+
+    Raises:
+        DamagedError: masks are damaged: without them, the weights that the forward pass used are not known.
+    """
+    small: dict[Kind, list[_Payload]] = {Kind.METRICS: [], Kind.MASKS: [], Kind.NOTE: []}
+    damaged = []
+    for frame in frames:
+        if (kind := frame.header.kind) in small:
+            try:
+                small[kind].append((frame.header.step, frame.read()))
+            except DamagedError as error:
+                if kind is Kind.MASKS:
+                    raise
+                damaged.append(damage_note(frame.header.step, f"{kind.name.lower()} lost: {error}"))
+    return small, damaged
+
+
+def damage_note(step: int, reason: str) -> dict[str, Any]:
+    """A NOTE about what a journal lost."""
+    return {"what": "damaged", "reason": reason, "steps": [step, step], "step": step}
+
+
+def _metrics(payloads: list[_Payload]) -> dict[str, Metric]:
+    values: dict[str, dict[int, float]] = {}
+    for step, payload in payloads:
+        for name, value in json.loads(payload).items():
+            values.setdefault(name, {})[step] = value
+    series = {name: sorted(by_step.items()) for name, by_step in sorted(values.items())}
+    return {
+        name: Metric(np.array([s for s, _ in pairs], dtype=np.int64), np.array([v for _, v in pairs], dtype=np.float64))
+        for name, pairs in series.items()
+    }
+
+
+def _mask_tracks(payloads: list[_Payload], tensors: dict[str, TensorSpec]) -> dict[str, MaskTrack]:
+    """One track per parameter that was ever masked, with an entry only where its mask changed."""
+    sets = {step: decode_arrays(payload) for step, payload in payloads}  # the last set of a step wins
+    names = sorted({name for each in sets.values() for name in each if name in tensors})
+    return {name: _mask_track(name, sets, tensors[name].shape) for name in names}
+
+
+def _mask_track(name: str, sets: dict[int, dict[str, Array]], shape: tuple[int, ...]) -> MaskTrack:
+    everything = np.packbits(np.ones(math.prod(shape), np.bool_), bitorder="little")
+    since, bits, last = [], [], everything
+    for step, masks in sorted(sets.items()):
+        current = masks.get(name, everything)  # a parameter that is no longer masked keeps all its values
+        if not np.array_equal(current, last):
+            since.append(step)
+            bits.append(current)
+        last = current
+    stacked = np.array(bits, dtype=np.uint8).reshape(len(bits), len(everything))
+    return MaskTrack(np.array(since, dtype=np.int64), stacked)

@@ -1,0 +1,189 @@
+"""Journal → run.h5, in a process of its own: `python -m wdyn.store.pack RUN.h5`."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import numpy as np
+from isal.isal_zlib import crc32
+
+from wdyn.errors import DamagedError, RunFileError, WdynError
+from wdyn.journal.lock import live_holder
+from wdyn.journal.scan import segments
+from wdyn.places import parts_folder
+from wdyn.store.journal_source import JournalSource, damage_note
+from wdyn.store.packed_source import PackedSource
+from wdyn.store.sources import Array, steps_per_block
+from wdyn.store.write import write_run
+
+
+def pack(path: Path) -> None:
+    """Turn the journal of a run into its file, and delete the journal once the file is known to be whole.
+
+    May be interrupted at any point and done again.
+
+    Args:
+        path: of the run file; its journal is `<path>.parts`.
+
+    Raises:
+        RunFileError: nothing to pack, a Recorder is still at work, or the file could not be written. The journal
+            stands.
+    """
+    folder = parts_folder(path)
+    if (holder := live_holder(folder)) is not None:
+        raise RunFileError(f"{path}: process {holder.pid} is still recording it. Close its Recorder, then pack.")
+    if not segments(folder):
+        if path.exists():
+            return
+        raise RunFileError(f"{path}: no journal {folder.name} to pack.")
+    try:
+        if not path.exists():
+            _pack(path)
+        else:
+            _compare(path, path)
+        shutil.rmtree(folder)
+    except OSError as error:
+        if isinstance(error, WdynError):
+            raise
+        if isinstance(error, FileNotFoundError) and path.exists() and not segments(folder):
+            return  # another process packed the same run meanwhile
+        raise RunFileError(f"{path}: could not be packed ({error}). The journal {folder.name} stands.") from error
+
+
+def _pack(path: Path) -> None:
+    """Write beside, verify, and only then give the file its name."""
+    _sweep(path)
+    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
+    source = JournalSource(path)
+    try:
+        _drop_damaged(source)
+        write_run(temporary, source)
+        _compare(temporary, path, source)
+        _sync(temporary)
+        _rename_exclusively(temporary, path)
+        _sync(path.parent)
+    finally:
+        source.close()
+        temporary.unlink(missing_ok=True)
+
+
+def _sweep(path: Path) -> None:
+    """Remove what packers left that were killed."""
+    for left in path.parent.glob(f"{path.name}.tmp-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not _runs(int(pid))):
+            left.unlink(missing_ok=True)
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # it runs and belongs to somebody else
+        return True
+    return True
+
+
+def _drop_damaged(source: JournalSource) -> None:
+    """Leave out the steps whose frames do not match their checksums, and note each."""
+    damaged = []
+    for position, step in enumerate(source.steps.tolist()):
+        try:
+            source.check(position)
+        except DamagedError as error:
+            damaged.append(position)
+            source.meta["notes"].append(damage_note(step, str(error)))
+    if len(damaged) == len(source.steps):
+        raise DamagedError(f"{source.path}: no step of its journal is undamaged, so nothing was packed.")
+    source.drop(damaged)
+
+
+def _compare(file: Path, path: Path, source: JournalSource | None = None) -> None:
+    """Read a packed file back against the checksums that training itself computed.
+
+    Args:
+        file: the packed file.
+        path: the run, whose journal it is compared with.
+        source: the journal as it was packed; read anew when omitted.
+
+    Raises:
+        DamagedError: the file does not hold exactly what the journal holds.
+    """
+    if source is None:
+        source = JournalSource(path)
+        _drop_damaged(source)
+    packed = PackedSource(file)
+    try:
+        same = packed.steps.tolist() == source.steps.tolist() and packed.meta["run_id"] == source.meta["run_id"]
+        if not same or _frame_checksums(packed, source) != [frame.header.checksum for frame in source.frames]:
+            raise DamagedError(f"{file}: does not hold what its journal holds. The journal {path.name}.parts stands.")
+    finally:
+        packed.close()
+
+
+def _frame_checksums(packed: PackedSource, source: JournalSource) -> list[int]:
+    """What the checksum of each step's frame would be, had its payload been read from the packed file."""
+    sums = [frame.header.start for frame in source.frames]
+    for name, spec in source.tensors.items():
+        together = steps_per_block(spec, len(sums))
+        for start in range(0, len(sums), together):
+            positions = np.arange(start, min(start + together, len(sums)))
+            for position, values in zip(positions.tolist(), packed.read(name, positions), strict=True):
+                sums[position] = crc32(_as_recorded(values, spec.dtype), sums[position])
+    return sums
+
+
+def _as_recorded(values: Array, dtype: str) -> memoryview:
+    """The bytes a tensor had in its frame."""
+    if dtype == "bfloat16":  # the upper half of the float32 that it was widened to
+        values = (values.view("<u4") >> np.uint32(16)).astype("<u2")
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _rename_exclusively(temporary: Path, path: Path) -> None:
+    """Give the file its name, unless something has that name."""
+    try:
+        os.link(temporary, path)
+    except FileExistsError:
+        raise RunFileError(f"{path}: appeared while its journal was packed. Neither was touched.") from None
+    except OSError:  # a file system without hard links
+        if path.exists():
+            raise RunFileError(f"{path}: appeared while its journal was packed. Neither was touched.") from None
+        temporary.rename(path)
+
+
+def main(arguments: list[str]) -> int:
+    """Pack the one run named, at low priority.
+
+    Args:
+        arguments: path of the run file.
+
+    Returns:
+        Exit status: 0, or 1 after one sentence on stderr.
+    """
+    os.nice(10)
+    if len(arguments) != 1:
+        sys.stderr.write("usage: python -m wdyn.store.pack RUN.h5\n")
+        return 1
+    try:
+        pack(Path(arguments[0]))
+    except WdynError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

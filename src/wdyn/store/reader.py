@@ -1,0 +1,67 @@
+"""open_run(path) -> Run, from a finished file, a live journal or what a crash left."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from wdyn.errors import RunFileError
+from wdyn.journal.scan import segments
+from wdyn.places import parts_folder
+from wdyn.store.journal_source import JournalSource
+from wdyn.store.packed_source import PackedSource
+from wdyn.store.run import Run
+from wdyn.store.sources import Source
+
+_PARTS = ".parts"
+
+
+def open_run(path: str | os.PathLike[str]) -> Run:
+    """Open a recorded run.
+
+    Args:
+        path: of the run file, `checkpoints/a.h5`: finished, still being recorded, or left by a killed process. The
+            journal folder `checkpoints/a.h5.parts` is understood as well.
+
+    Returns:
+        The run as it stands now; of one still being recorded, open it again for later steps.
+
+    Raises:
+        RunFileError: no such run, or a file that wdyn did not write, is of a newer format, cut short or empty.
+            Nothing was changed.
+    """
+    return Run(open_source(Path(path)))
+
+
+def open_source(path: Path) -> Source:
+    """The packed file where it is whole, else the journal; see `open_run`."""
+    if path.name.endswith(_PARTS) and not path.is_file():
+        path = path.with_name(path.name.removesuffix(_PARTS))
+    journal = bool(segments(parts_folder(path)))
+    if path.exists():
+        try:
+            return PackedSource(path)
+        except RunFileError:
+            if not journal:
+                raise
+    elif not journal:
+        raise RunFileError(_missing(path))
+    try:
+        return JournalSource(path)
+    except FileNotFoundError:  # it was packed between the look and the reading
+        return PackedSource(path)
+
+
+def _missing(path: Path) -> str:
+    if parts_folder(path).is_dir():
+        return f"{path}: {parts_folder(path).name} is there, but nothing has been recorded in it."
+    if not path.parent.is_dir():
+        return f"{path}: no such run, nor its folder."
+    nearby = {
+        each.name.removesuffix(_PARTS) for pattern in ("*.h5", "*.h5.parts") for each in path.parent.glob(pattern)
+    }
+    if not nearby:
+        return f"{path}: no such run; {path.parent} holds none."
+    names = sorted(nearby)
+    more = f" and {len(names) - 5} more" if len(names) > 5 else ""
+    return f"{path}: no such run. Beside it: {', '.join(names[:5])}{more}."

@@ -1,0 +1,111 @@
+"""Read a whole run against its checksums."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from wdyn.errors import DamagedError
+from wdyn.store.journal_source import JournalSource
+from wdyn.store.layout import grid
+from wdyn.store.packed_source import PackedSource
+from wdyn.store.reader import open_source
+
+
+@dataclass(frozen=True)
+class Damage:
+    """Values that are lost.
+
+    Attributes:
+        dataset: path in the run file; name of the segment for a journal.
+        steps: first and last step whose values are lost, or None where the dataset is not about steps.
+    """
+
+    dataset: str
+    steps: tuple[int, int] | None
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What was checked and what was found.
+
+    Attributes:
+        path: the run file.
+        condition: `finished`, `recording` or `interrupted`.
+        datasets: number of datasets checked; of step frames for a journal.
+        chunks: number of checksums compared.
+        damaged: what does not match its checksum, in the order of the file.
+    """
+
+    path: Path
+    condition: str
+    datasets: int
+    chunks: int
+    damaged: tuple[Damage, ...]
+
+    @property
+    def good(self) -> bool:
+        """Whether nothing is damaged."""
+        return not self.damaged
+
+
+def verify(path: Path, *, progress: Callable[[float], object] | None = None) -> Verification:
+    """Compare everything in a run with its checksums.
+
+    Args:
+        path: of the run, as for `open_run`.
+        progress: called now and then with the fraction done, 0 to 1.
+
+    Returns:
+        What was found; damage in the values is reported, not raised.
+
+    Raises:
+        RunFileError: not a run, or so damaged that it cannot even be opened.
+    """
+    source = open_source(Path(path))
+    report = progress or (lambda _: None)
+    try:
+        if isinstance(source, PackedSource):
+            return _verify_packed(source, report)
+        assert isinstance(source, JournalSource)
+        return _verify_journal(source, report)
+    finally:
+        source.close()
+
+
+def _verify_packed(source: PackedSource, report: Callable[[float], object]) -> Verification:
+    damaged: list[Damage] = []
+    entries, done = source.table.entries, 0
+    for path, entry in entries.items():
+        for offset in grid(entry.shape, entry.chunks):
+            try:
+                if entry.chunks is None:
+                    source.whole(path)
+                else:
+                    source.chunk(path, offset)
+            except DamagedError:
+                damaged.append(Damage(path, _steps_of(source, path, offset)))
+            done += 1
+            report(done / len(source.table.crcs))
+    return Verification(source.path, source.condition, len(entries), done, tuple(dict.fromkeys(damaged)))
+
+
+def _steps_of(source: PackedSource, path: str, offset: tuple[int, ...]) -> tuple[int, int] | None:
+    entry = source.table.entries[path]
+    if entry.chunks is None:
+        return None
+    last = min(offset[0] + entry.chunks[0], entry.shape[0]) - 1
+    return int(source.steps[offset[0]]), int(source.steps[last])
+
+
+def _verify_journal(source: JournalSource, report: Callable[[float], object]) -> Verification:
+    damaged = []
+    for position, frame in enumerate(source.frames):
+        try:
+            source.check(position)
+        except DamagedError:
+            damaged.append(Damage(frame.path.name, (frame.header.step, frame.header.step)))
+        report((position + 1) / len(source.frames))
+    count = len(source.frames)
+    return Verification(source.path, source.condition, count, count, tuple(damaged))

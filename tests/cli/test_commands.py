@@ -1,0 +1,199 @@
+"""The manners of the command: exit status, one sentence on errors, data to stdout and all else to stderr."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.make_run import make_run, write_journal
+from wdyn_cli.main import main
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run_file(folder: Path, rng: np.random.Generator) -> Path:
+    steps = {s: {"fc1.weight": rng.normal(size=(4, 3)).astype("f4"), "fc1.bias": np.zeros(4, "f4")} for s in range(6)}
+    return make_run(
+        folder / "a.h5", steps, metrics={"loss": {s: 1.0 for s in steps}}, left_out=[("fc1.bias", "one value per unit")]
+    )
+
+
+def call(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def test_info_says_what_the_file_holds(run_file: Path) -> None:
+    text = call("info", run_file).stdout
+    for part in ("a.h5  finished", "fc1  4 neurons of 3 inputs", "fc1.bias: one value per unit", "6 recorded, 0 to 5"):
+        assert part in text
+
+
+def test_info_for_programs(run_file: Path) -> None:
+    facts = json.loads(call("info", run_file, "--json").stdout)
+    assert facts["layers"] == {"fc1": [4, 3]}
+    assert facts["raw_bytes"] == 6 * (12 + 4) * 4
+    assert facts["steps"] == {"recorded": 6, "first": 0, "last": 5}
+
+
+def test_verify_passes_a_sound_file(run_file: Path) -> None:
+    done = call("verify", run_file)
+    assert done.exit_code == 0
+    assert json.loads(call("verify", run_file, "--json").stdout)["damaged"] == []
+
+
+def test_verify_names_what_is_damaged(run_file: Path) -> None:
+    data = bytearray(run_file.read_bytes())
+    at = data.find(b"\x78\x01")  # a zlib stream begins here: some chunk of weights
+    data[at + 8] ^= 0xFF
+    run_file.write_bytes(data)
+    done = call("verify", run_file)
+    assert done.exit_code == 1
+    assert "fc1" in done.stdout
+
+
+def test_analyze_prints_the_page_and_nothing_else_to_stdout(run_file: Path) -> None:
+    done = call("analyze", run_file, "--quick")
+    assert done.exit_code == 0, done.output
+    assert done.stdout == "reports/a.html\n"
+    assert Path("reports/a.html").stat().st_size > 10_000
+
+
+def test_analyze_writes_json(run_file: Path) -> None:
+    done = call("analyze", run_file, "--report", "json", "--only", "frame_potential", "-o", "deep/er/a.json")
+    assert done.exit_code == 0, done.output
+    assert list(json.loads(Path("deep/er/a.json").read_text())["analyses"]) == ["frame_potential"]
+
+
+def test_figures_writes_every_chart_in_every_format_and_always_the_same_bytes(run_file: Path) -> None:
+    words = ("figures", run_file, "-f", "pdf,svg,png", "--only", "frame_potential", "--only", "similarity")
+    first = call(*words)
+    assert first.exit_code == 0, first.output
+    paths = [Path(line) for line in first.stdout.splitlines()]
+    kept = {path: path.read_bytes() for path in paths}
+    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png"}
+    assert call(*words, "-o", "again").exit_code == 0
+    assert {Path("again", path.name).read_bytes() for path in paths} == set(kept.values())
+
+
+def test_steps_are_chosen_by_their_number(run_file: Path) -> None:
+    call("analyze", run_file, "--report", "json", "--only", "frame_potential", "--steps", "1:5:2", "-o", "a.json")
+    assert json.loads(Path("a.json").read_text())["provenance"]["steps_analysed"] == 2
+
+
+def no_such(folder: Path) -> list[object]:
+    return [folder / "none.h5"]
+
+
+def not_hdf5(folder: Path) -> list[object]:
+    (folder / "text.h5").write_text("these are words")
+    return [folder / "text.h5"]
+
+
+def empty_file(folder: Path) -> list[object]:
+    (folder / "empty.h5").write_bytes(b"")
+    return [folder / "empty.h5"]
+
+
+def somebody_elses(folder: Path) -> list[object]:
+    import h5py
+
+    with h5py.File(folder / "other.h5", "w") as file:
+        file["data"] = np.arange(3)
+    return [folder / "other.h5"]
+
+
+def truncated(folder: Path) -> list[object]:
+    path = make_run(folder / "cut.h5", {s: {"w.weight": np.ones((4, 4), "f4")} for s in range(9)})
+    path.write_bytes(path.read_bytes()[:-100])
+    return [path]
+
+
+def no_step(folder: Path) -> list[object]:
+    return [write_journal(folder / "nothing.h5", {}, layers=[])]
+
+
+def no_layer(folder: Path) -> list[object]:
+    return [make_run(folder / "b.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}}), "--layers", "fc3"]
+
+
+def no_analysis(folder: Path) -> list[object]:
+    return [make_run(folder / "c.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}}), "--only", "nonsense"]
+
+
+def a_folder(folder: Path) -> list[object]:
+    return [folder]
+
+
+def no_steps_left(folder: Path) -> list[object]:
+    return [make_run(folder / "d.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}}), "--steps", "5:9"]
+
+
+BAD = [no_such, not_hdf5, empty_file, somebody_elses, truncated, no_step, no_layer, no_analysis, a_folder, no_steps_left]
+
+
+@pytest.mark.parametrize("bad", BAD)
+def test_bad_input_is_one_sentence_status_1_and_nothing_written(bad, folder: Path) -> None:
+    words = bad(folder)
+    before = sorted(folder.rglob("*"))
+    done = call("analyze", *words)
+    assert done.exit_code == 1
+    assert done.stdout == ""
+    (line,) = done.stderr.strip().splitlines()
+    assert line.startswith("Error: ")
+    assert len(line) > 20
+    assert sorted(folder.rglob("*")) == before
+
+
+def test_a_newer_format_says_how_to_upgrade(folder: Path) -> None:
+    path = make_run(folder / "a.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}}, meta={"format": 3})
+    done = call("info", path)
+    assert done.exit_code == 1
+    assert "format 3" in done.stderr
+    assert "pip install -U wdyn" in done.stderr
+
+
+@pytest.mark.parametrize("words", [("info",), ("analyze", "a.h5", "--report", "xls"), ("analyze", "a.h5", "--steps", "x")])
+def test_wrong_usage_is_status_2(words: tuple[str, ...]) -> None:
+    assert call(*words).exit_code == 2
+
+
+def test_an_interrupt_is_status_130(run_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wdyn.store.reader.open_run", interrupted)
+    assert call("info", run_file).exit_code == 130
+
+
+def test_debug_passes_the_traceback(folder: Path) -> None:
+    done = call("--debug", "info", folder / "none.h5")
+    assert isinstance(done.exception, OSError)
+
+
+@pytest.mark.skipif(os.geteuid() != 0 and not sys.platform.startswith("linux"), reason="needs /dev/full")
+def test_a_full_disk_is_told_in_one_sentence(run_file: Path) -> None:
+    done = call("analyze", run_file, "--quick", "-o", "/dev/full/a.html")
+    assert done.exit_code == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_info_loads_none_of_the_heavy_packages(run_file: Path) -> None:
+    code = (
+        "import sys\nfrom wdyn_cli.main import main\n"
+        f"try: main(['info', {str(run_file)!r}])\nexcept SystemExit: pass\n"
+        "print(sorted({m.split('.')[0] for m in sys.modules} & {'torch', 'umap', 'sklearn', 'matplotlib', 'plotly'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,34 @@
+"""No packing, unless a test asks for it: what is tested here ends with the journal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+from torch.optim import optimizer as torch_optimizer
+
+from wdyn.record import packing
+
+really_pack = packing.pack
+
+
+@pytest.fixture(autouse=True)
+def journal_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
+    """The run files that would have been packed; and no Recorder may leave a hook behind."""
+    packed: list[Path] = []
+    monkeypatch.setattr(packing, "pack", packed.append)
+    yield packed
+    assert not torch_optimizer._global_optimizer_pre_hooks
+    assert not torch_optimizer._global_optimizer_post_hooks
+
+
+@pytest.fixture
+def packing_on(journal_only: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "pack", really_pack)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)

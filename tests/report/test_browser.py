@@ -1,0 +1,409 @@
+"""The page in a real browser: what a reader does, and that nothing leaves or enters the file."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.report.made_up import LAYERS, STEPS, facts, sections
+from tests.report.test_page import HOSTILE
+
+from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.report.page import render_page
+from wdyn.report.sections import Section
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")]
+
+# nothing of the browser's own may reach for a network either
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with playwright.sync_playwright() as driver:
+        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
+    """Opens a page from disk; at the end there must have been no complaint and no request beyond the file itself."""
+    complaints: list[str] = []
+    requests: list[str] = []
+    contexts = []
+
+    def open_it(html: bytes, *, wait: bool = True, **options: Any) -> Any:
+        file = tmp_path / f"page-{len(contexts)}.html"
+        file.write_bytes(html)
+        context = chromium.new_context(
+            **{"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"} | options
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.on(
+            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
+        )
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto(file.as_uri())
+        if wait:
+            page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield open_it
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    assert [url for url in requests if not url.startswith(("blob:", "data:", "file:"))] == []
+    assert sum(url.startswith("file:") for url in requests) == len(contexts)
+
+
+@pytest.fixture(scope="module")
+def lenet() -> bytes:
+    return render_page(facts(), sections(), STEPS.tolist())
+
+
+def made(*charts: Any, layers: dict[str, tuple[int, int]] | None = None) -> bytes:
+    return render_page(facts(layers or {"fc1": (3, 2)}), [Section("one", "One", "", charts=charts)], [0, 1, 2])
+
+
+def picture(page: Any, chart: str) -> str:
+    """The canvas as it is after the next frame."""
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+    return str(page.locator(f"#{chart} canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def move_slider(page: Any, place: int) -> None:
+    page.locator("#step").evaluate(
+        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')) }", place
+    )
+
+
+def lines_drawn(page: Any, chart: str) -> None:
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"#{chart} .js-plotly-plot .main-svg")
+
+
+def table_of(page: Any, chart: str) -> list[list[str]]:
+    figure = page.locator(f"#{chart}")
+    if not figure.locator("details").evaluate("(details) => details.open"):
+        figure.locator("summary").click()
+    figure.locator("details tbody").wait_for()
+    return [row.locator("td").all_inner_texts() for row in figure.locator("details tbody tr").all()[:40]]
+
+
+def numbers(cells: list[str]) -> list[float]:
+    return [float("nan") if cell == "–" else float(cell.replace(",", "").replace("−", "-")) for cell in cells]
+
+
+def test_the_slider_drives_every_picture(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    last = {chart: picture(page, chart) for chart in ("umap-0", "similarity-0", "norms-0")}
+    playwright.expect(page.locator("#step-label")).to_have_text("step 2,000")
+    move_slider(page, 0)
+    for chart, before in last.items():
+        assert picture(page, chart) != before
+    playwright.expect(page.locator("#step-label")).to_have_text("step 0")
+    playwright.expect(page.locator("#similarity-0")).to_contain_text("Shown: step 0")
+    move_slider(page, int(page.locator("#step").get_attribute("max")))
+    assert {chart: picture(page, chart) for chart in last} == last
+
+
+def test_keys_move_the_slider_and_space_plays(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.locator("#step").focus()
+    page.keyboard.press("Home")
+    playwright.expect(page.locator("#step-label")).to_have_text("step 0")
+    page.keyboard.press("ArrowRight")
+    playwright.expect(page.locator("#step-label")).to_have_text("step 1")
+    page.keyboard.press("Space")
+    page.wait_for_function("() => document.getElementById('step').value > 3")
+    assert page.locator("#play").get_attribute("aria-label") == "Pause"
+    page.keyboard.press("Space")
+    stopped = page.locator("#step").input_value()
+    page.wait_for_timeout(400)
+    assert page.locator("#step").input_value() == stopped
+
+
+def test_play_begins_anew_at_the_end_and_stops_there(open_page: Open) -> None:
+    page = open_page(made(Lines("t", np.arange(3), {"a": np.arange(3)}, "step", "y")))
+    page.locator("#play").click()
+    page.wait_for_function("() => document.getElementById('play').getAttribute('aria-label') === 'Play'")
+    playwright.expect(page.locator("#step-label")).to_have_text("step 2")
+
+
+def test_hovering_names_the_neuron_and_the_pair(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.select_option("#layer", label="fc3")
+    box = page.locator("#similarity-0 canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.98, box["y"] + box["height"] * 0.08)
+    playwright.expect(page.locator("#tip")).to_contain_text("neuron 0 and neuron 9")
+    playwright.expect(page.locator("#tip")).to_contain_text("cosine:")
+    page.mouse.move(2, 890)
+    assert page.locator("#tip").is_hidden()
+
+
+def test_a_click_selects_a_neuron_everywhere_and_escape_lets_go(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.select_option("#layer", label="fc2")
+    charts = ("umap-0", "similarity-0", "norms-0")
+    before = {chart: picture(page, chart) for chart in charts}
+    box = page.locator("#similarity-0 canvas").bounding_box()
+    page.locator("#similarity-0 canvas").click(
+        position={"x": 8 + (box["width"] - 8) * 0.425, "y": 8 + (box["height"] - 8) * 0.425}
+    )
+    playwright.expect(page.locator("#neuron")).to_have_value("42")
+    playwright.expect(page.locator("#picked")).to_contain_text("Neuron 42")
+    for chart in charts:
+        assert picture(page, chart) != before[chart]
+    page.keyboard.press("Escape")
+    playwright.expect(page.locator("#neuron")).to_have_value("")
+    assert {chart: picture(page, chart) for chart in charts} == before
+
+
+def test_neurons_can_be_picked_by_key_and_by_number(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.locator("#umap-0 canvas").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function("() => document.getElementById('neuron').value === '1'")
+    before = picture(page, "umap-0")
+    page.locator("#neuron").fill("7")
+    assert picture(page, "umap-0") != before
+
+
+def test_the_layer_picker_changes_every_chart_of_a_layer(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    lines_drawn(page, "frame_potential-0")
+    lines = "document.querySelectorAll('#frame_potential-0 .scatterlayer .trace .js-line')"
+    wide = f"() => [...{lines}].map((line) => line.style.strokeWidth)"
+    first, before = page.evaluate(wide), picture(page, "umap-0")
+    page.select_option("#layer", label="fc3")
+    playwright.expect(page.locator("#umap-0 .of")).to_have_text("fc3")
+    assert picture(page, "umap-0") != before
+    page.wait_for_function(f"(first) => JSON.stringify(({wide})()) !== JSON.stringify(first)", arg=first)
+
+
+def test_the_step_marker_follows_on_line_charts_and_a_click_there_moves_the_slider(
+    open_page: Open, lenet: bytes
+) -> None:
+    page = open_page(lenet)
+    lines_drawn(page, "metrics-0")
+    marker = page.locator("#metrics-0 .marker")
+    end = marker.bounding_box()["x"]
+    move_slider(page, 0)
+    page.wait_for_function(
+        "(end) => document.querySelector('#metrics-0 .marker').getBoundingClientRect().x < end - 300", arg=end
+    )
+    box = page.locator("#metrics-0 .plot").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
+    page.wait_for_timeout(200)
+    page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 100)
+    page.wait_for_function("() => document.getElementById('step').value > 10")
+
+
+def test_a_legend_entry_hides_its_line(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    lines_drawn(page, "metrics-0")
+    count = "() => document.querySelectorAll('#metrics-0 .scatterlayer .trace').length"
+    assert page.evaluate(count) == 2
+    page.locator("#metrics-0 .legend button").nth(1).click()
+    page.wait_for_function(f"() => ({count})() === 1")
+
+
+def test_the_tables_hold_the_numbers_that_went_in(open_page: Open, rng: np.random.Generator) -> None:
+    """The way there in Python and back in JavaScript, for every kind of chart."""
+    steps = np.array([0, 3, 10])
+    xy = rng.normal(size=(3, 4, 2)) * 1e3
+    xy[2, 1] = np.nan
+    matrix = rng.uniform(-1, 1, size=(3, 4, 4)).astype(np.float32)
+    matrix = (matrix + matrix.transpose(0, 2, 1)) / 2
+    matrix[:, 2] = matrix[:, :, 2] = np.nan
+    heat = rng.normal(size=(4, 3)) * 1e-4
+    heat[0, 1] = np.nan
+    loss = np.array([2.5, np.nan, 1e-60])
+    page = open_page(
+        made(
+            PointsThroughTime(
+                "p", steps, xy, np.arange(4) + 10, np.array([0, 1, -1, 9]), "group", "", "fc1", size=np.abs(xy[..., 0])
+            ),
+            MatrixThroughTime("m", steps, matrix, [[0], [1], [2], [3, 4]], -1, 1, "cosine", "fc1"),
+            HeatMap("h", steps, heat, [0, 1, 2, 3], "step", "neuron", "norm", layer="fc1"),
+            Lines("l", steps, {"loss": loss}, "step", "loss", {"loss": (loss - 1, loss + 1)}, {"floor": 0.25}),
+            Bars("b", ["a", "b"], {"n": np.array([1.5, np.inf])}, "what", "count"),
+        )
+    )
+    # a place is one of 65,535 along its axis, and five digits are shown
+    points = np.array([numbers(row) for row in table_of(page, "one-0")])
+    np.testing.assert_allclose(points[:, 2:], xy[2], atol=np.nanmax(np.abs(xy)) * 2 / 65534, rtol=1e-4)
+    assert points[:, 0].tolist() == [10, 11, 12, 13]
+    np.testing.assert_array_equal(points[:, 1], [0, 1, np.nan, 9])
+    # a cosine is one of 255 shades, shown to 2 places: 1/254 + 0.005
+    pairs = {(a, b): float(value.replace("−", "-")) for a, b, value in table_of(page, "one-1")}
+    names = ["neuron 0", "neuron 1", "neuron 2", "neurons 3, 4"]
+    assert set(pairs) == {(names[i], names[j]) for i, j in [(0, 1), (0, 3), (1, 3)]}
+    for (a, b), value in pairs.items():
+        assert abs(value - matrix[2, names.index(a), names.index(b)]) <= 0.009
+    # 65,535 codes over the extent and four digits
+    shown = np.array([numbers(row[1:]) for row in table_of(page, "one-2")])
+    np.testing.assert_allclose(shown, heat, atol=np.nanmax(np.abs(heat)) / 65534 + 1e-9, rtol=1e-3)
+    lines = [numbers(row) for row in table_of(page, "one-3")]
+    np.testing.assert_allclose(
+        lines, [[0, 2.5, 1.5, 3.5, 0.25], [3, np.nan, np.nan, np.nan, 0.25], [10, 1e-60, -1, 1, 0.25]], rtol=1e-4
+    )
+    assert table_of(page, "one-4") == [["a", "1.5"], ["b", "∞"]]
+    move_slider(page, 0)
+    page.wait_for_function("() => document.querySelector('#one-0 details').innerText.includes('At step 0')")
+    np.testing.assert_allclose(
+        [numbers(row)[2:] for row in table_of(page, "one-0")], xy[0], atol=np.nanmax(np.abs(xy)) * 2 / 65534, rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text(open_page: Open, name: str) -> None:
+    layers = {name: (6, 3)}
+    more = Section(
+        "more",
+        name,
+        name,
+        charts=(
+            Lines(
+                name,
+                np.arange(3),
+                {name: np.arange(3), "<b>b</b>": np.arange(3)},
+                name,
+                name,
+                reference={name: 1.0},
+                band_label=name,
+            ),
+            Bars(name, [name, "<i>i</i>"], {name: np.arange(2)}, name, name),
+            Table(name, {name: [name]}),
+        ),
+    )
+    page = open_page(render_page(facts(layers, run=name, model=name), [*sections(layers), more], [0, 1, 2]))
+    lines_drawn(page, "more-0")
+    lines_drawn(page, "more-1")
+    page.locator("#umap-0 canvas").hover()
+    assert page.locator("main img").count() == 0
+    assert page.locator("body script").count() == 4
+    assert page.locator(".plot svg b, .plot svg a").count() == 0
+    shown = page.locator("h1 .name").text_content()
+    # the parser of HTML itself drops NUL; a lone surrogate is written as its number
+    assert shown == name.replace("\0", "").encode("utf-8", "backslashreplace").decode()
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_dark_and_light_follow_the_system_and_the_button(open_page: Open, lenet: bytes) -> None:
+    light, dark = (open_page(lenet, color_scheme=scheme) for scheme in ("light", "dark"))
+    back = "() => getComputedStyle(document.body).backgroundColor"
+    assert light.evaluate(back) != dark.evaluate(back)
+    pictures = picture(light, "similarity-0"), picture(dark, "similarity-0")
+    assert pictures[0] != pictures[1]
+    light.locator("#theme").click()
+    assert light.evaluate(back) == dark.evaluate(back)
+    assert picture(light, "similarity-0") == pictures[1]
+
+
+def test_print_is_light_whole_and_without_controls(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet, color_scheme="dark")
+    page.emulate_media(media="print")
+    page.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
+    assert page.locator(".bar").is_hidden()
+    page.wait_for_selector("#sizes-0 .main-svg")
+    assert page.evaluate("() => document.documentElement.style.colorScheme") == "light"
+    page.evaluate("() => window.dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate("() => document.documentElement.style.colorScheme") == "dark"
+
+
+def test_without_scripts_there_are_numbers(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet, wait=False, java_script_enabled=False)
+    for place in ("main > noscript p", "#frame_potential-0 noscript tr:last-child td"):
+        assert page.locator(place).first.bounding_box()["height"] > 10
+    assert page.locator("#step").is_hidden()
+
+
+def test_a_narrow_screen_needs_no_sideways_scrolling(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet, viewport={"width": 360, "height": 740})
+    for chart in ("metrics-0", "norms-0", "sizes-0"):
+        page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_selector("#sizes-0 .main-svg")
+    assert page.evaluate("() => document.documentElement.scrollWidth") == 360
+
+
+def test_points_glide_when_motion_is_welcome_and_arrive(open_page: Open, lenet: bytes) -> None:
+    still, moving = open_page(lenet), open_page(lenet, reduced_motion="no-preference")
+    for page in (still, moving):
+        move_slider(page, 5)
+    first = picture(moving, "umap-0")
+    moving.wait_for_timeout(1500)
+    assert picture(moving, "umap-0") != first
+    assert picture(moving, "umap-0") == picture(still, "umap-0")
+
+
+def test_extremes_are_drawn_without_complaint(open_page: Open) -> None:
+    one, none = np.zeros((1, 1, 2)), np.full((2, 3, 2), np.nan)
+    page = open_page(
+        made(
+            PointsThroughTime("one neuron, one step", np.array([4]), one, np.array([0]), np.array([-1]), "g", "", "a"),
+            MatrixThroughTime("one", np.array([4]), np.ones((1, 1, 1)), [[0]], -1, 1, "c", "a", np.array([[0]])),
+            HeatMap("one", np.array([4]), np.ones((1, 1)), [0], "s", "n", "v", layer="a"),
+            PointsThroughTime(
+                "all dead", np.array([0, 1]), none, np.arange(3), np.arange(3), "g", "", "b", np.full((2, 3), np.nan)
+            ),
+            MatrixThroughTime(
+                "all dead", np.array([0, 1]), np.full((2, 3, 3), np.nan), [[0], [1], [2]], -1, 1, "c", "b"
+            ),
+            HeatMap("all dead", np.array([0, 1]), np.full((3, 2), np.nan), [0, 1, 2], "s", "n", "v", layer="b"),
+            PointsThroughTime("nobody", np.array([0]), np.empty((1, 0, 2)), np.arange(0), np.arange(0), "g", "", "c"),
+            MatrixThroughTime("nobody", np.array([0]), np.empty((1, 0, 0)), [], -1, 1, "c", "c"),
+            HeatMap("nothing", np.array([]), np.empty((0, 0)), [], "s", "n", "v", layer="c"),
+            Lines("one point", np.array([0]), {"a": np.array([1.0])}, "s", "y", x_scale="log", y_scale="log"),
+            Lines("no point", np.array([]), {}, "s", "y"),
+            Lines("all missing", np.arange(2), {"a": np.full(2, np.nan)}, "s", "y", y_scale="log"),
+            Bars("no bar", [], {}, "s", "y"),
+            Table("no row", {"a": []}),
+            Table("no column", {}),
+            layers={"a": (1, 1), "b": (3, 1), "c": (1, 1), "d": (1, 1)},
+        )
+    )
+    for layer in ("b", "c", "d", "a"):
+        page.select_option("#layer", label=layer)
+        for chart in range(3):
+            figure = page.locator(f"#one-{chart}")
+            playwright.expect(figure.locator(".empty")).to_be_visible(visible=layer == "d")
+            if layer != "d":
+                picture(page, f"one-{chart}")
+                table_of_nothing(page, f"one-{chart}")
+    for chart in range(3, 7):
+        lines_drawn(page, f"one-{chart}")
+
+
+def table_of_nothing(page: Any, chart: str) -> None:
+    page.locator(f"#{chart} summary").click()
+    page.locator(f"#{chart} details table").wait_for(state="attached")
+    page.locator(f"#{chart} summary").click()
+
+
+def test_fifty_layers(open_page: Open) -> None:
+    layers = {f"block.{k}.very.long.module.path.of.layer": (4, 3) for k in range(50)}
+    page = open_page(render_page(facts(layers), sections(layers), STEPS.tolist()))
+    lines_drawn(page, "frame_potential-0")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    assert len(LAYERS) < page.locator("#frame_potential-0 .legend button").count() == 50

@@ -1,0 +1,212 @@
+import json
+import shutil
+
+import h5py
+import numpy as np
+import pytest
+from tests.make_run import make_run
+
+import wdyn
+from wdyn.errors import DamagedError, RunFileError
+
+
+@pytest.fixture
+def path(tmp_path, walk):
+    return make_run(
+        tmp_path / "a.h5",
+        walk({"fc1.weight": (3, 4)}, steps=range(35)),
+        metrics={"loss": {0: 1.0}},
+        masks={3: {"fc1.weight": np.eye(3, 4) > 0}},
+        sample=(np.ones(2), np.ones(2)),
+    )
+
+
+def everything(path):
+    """All values that can be had from a run."""
+    with wdyn.open_run(path) as run:
+        values = [run.steps, run.times, run.metrics["loss"].values, *run.sample]
+        for step in run.steps.tolist():
+            values += [*run.state(step).values(), *run.masks(step).values()]
+        return [json.dumps(dict(run.meta), sort_keys=True), *(value.tobytes() for value in values)]
+
+
+def refused(path, match):
+    with pytest.raises(RunFileError, match=match) as caught:
+        wdyn.open_run(path)
+    text = str(caught.value)
+    assert text.startswith(f"{path}: ")
+    assert "\n" not in text
+
+
+def test_not_a_file_and_not_hdf5(tmp_path):
+    refused(tmp_path, "a folder, not a run file")
+    for name, content, text in [("zero", b"", "empty"), ("text", b"hello, hello", "not an HDF5 file")]:
+        (tmp_path / name).write_bytes(content)
+        refused(tmp_path / name, text)
+
+
+def test_hdf5_that_is_not_ours(tmp_path):
+    with h5py.File(tmp_path / "keras.h5", "w") as file:
+        file["model_weights/dense/kernel"] = np.ones((2, 3))
+    refused(tmp_path / "keras.h5", "an HDF5 file, but not a run that wdyn wrote")
+    with h5py.File(tmp_path / "meta.h5", "w") as file:
+        file["meta"] = np.frombuffer(b'{"hello": 1}', np.uint8)
+    refused(tmp_path / "meta.h5", "not a run that wdyn wrote")
+
+
+def test_a_newer_format_says_how_to_upgrade(path):
+    with h5py.File(path, "a") as file:
+        meta = json.loads(file["meta"][...].tobytes()) | {"format": 3}
+        del file["meta"]
+        file["meta"] = np.frombuffer(json.dumps(meta).encode(), np.uint8)
+        file["something new"] = np.ones(2)
+    refused(path, "file format 3, but this wdyn reads 1. Upgrade with: pip install -U wdyn")
+
+
+def test_a_file_cut_short_anywhere_is_refused(path, tmp_path):
+    data = path.read_bytes()
+    short = tmp_path / "short.h5"
+    for percent in range(1, 100):
+        short.write_bytes(data[: len(data) * percent // 100])
+        refused(short, "damaged or cut short|not an HDF5 file")
+
+
+def test_an_empty_run_says_so(path):
+    with h5py.File(path, "a") as file:
+        for name in ("steps", "time"):
+            dtype = file[name].dtype
+            del file[name]
+            file.create_dataset(name, (0,), dtype)
+    refused(path, "has another shape or type than its checksums|empty run")
+
+
+def add_soft_link(file):
+    file["weights/other"] = h5py.SoftLink("/weights/fc1.weight")
+
+
+def add_external_link(file):
+    file["weights/other"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def add_text(file):
+    file["note"] = "text"
+
+
+def add_references(file):
+    file.create_dataset("ref", (1,), h5py.ref_dtype)
+
+
+def add_compound(file):
+    file["pair"] = np.zeros(2, [("a", "i4"), ("b", "f4")])
+
+
+def add_external_storage(file):
+    file.create_dataset("raw", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+def add_virtual(file):
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4,))
+    file.create_virtual_dataset("virtual", layout)
+
+
+def add_other_filter(file):
+    file.create_dataset("lzf", data=np.ones(100), compression="lzf", chunks=(50,))
+
+
+def add_deep_group(file):
+    file.create_group("a/b/c/d")
+
+
+def add_cycle(file):
+    file["weights/loop"] = file["weights"]
+
+
+def add_dataset(file):
+    file["weights/more"] = np.ones(3)
+
+
+def drop_weights(file):
+    del file["weights/fc1.weight"]
+
+
+def change_shape(file):
+    del file["weights/fc1.weight"]
+    file["weights/fc1.weight"] = np.ones((35, 4, 3), np.float32)
+
+
+def drop_checksums(file):
+    del file["checksums"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        add_soft_link, add_external_link, add_text, add_references, add_compound, add_external_storage, add_virtual,
+        add_other_filter, add_deep_group, add_cycle, add_dataset, drop_weights, change_shape, drop_checksums,
+    ],
+)  # fmt: skip
+def test_whatever_format_md_does_not_allow_is_refused(path, change):
+    with h5py.File(path, "a") as file:
+        change(file)
+    refused(path, "which no run that wdyn wrote has|cannot be read")
+
+
+def test_attributes_of_others_do_no_harm(path):
+    before = everything(path)
+    with h5py.File(path, "a") as file:
+        file.attrs["note"] = "seen"
+    assert everything(path) == before
+
+
+def test_a_changed_value_is_damage(path):
+    with h5py.File(path, "a") as file:
+        file["weights/fc1.weight"][33, 1, 1] += 1
+    with wdyn.open_run(path) as run:
+        assert run.state(31)
+        with pytest.raises(DamagedError, match=r"weights/fc1.weight is damaged at steps 32 to 34\. .*wdyn verify"):
+            run.state(33)
+
+
+def test_swapped_chunks_are_damage(path):
+    """Right bytes in the wrong place have a right checksum only if the checksum knows no place."""
+    with h5py.File(path, "a") as file:
+        dataset = file["weights/fc1.weight"].id
+        first, second = (dataset.read_direct_chunk((at, 0, 0))[1] for at in (0, 32))
+        dataset.write_direct_chunk((0, 0, 0), second)
+        dataset.write_direct_chunk((32, 0, 0), first)
+    with wdyn.open_run(path) as run, pytest.raises(DamagedError):
+        run.state(0)
+
+
+@pytest.mark.parametrize("name", ["steps", "time", "metrics/loss/value", "masks/fc1.weight/bits"])
+def test_damage_in_small_things_is_found_at_opening(path, name):
+    with h5py.File(path, "a") as file:
+        file[name][0] = 1 if file[name].dtype != np.uint8 else file[name][0] ^ 1
+        if name == "steps":
+            file[name][0] = -5
+        if name == "metrics/loss/value":
+            file[name][0] = 1.5
+    refused(path, f"{name} does not match its checksum")
+
+
+def test_any_byte_that_changes_gives_the_same_values_or_an_error(path, tmp_path, rng):
+    """A few hundred bytes, spread over superblock, headers, indexes and values."""
+    truth, data = everything(path), path.read_bytes()
+    changed, same = tmp_path / "changed.h5", 0
+    places = sorted({*range(0, 96, 3), *rng.choice(len(data), 300, replace=False).tolist()})
+    for place in places:
+        broken = bytearray(data)
+        broken[place] ^= int(rng.integers(1, 256))
+        changed.write_bytes(broken)
+        try:
+            assert everything(changed) == truth
+            same += 1
+        except RunFileError:
+            pass
+    assert same < len(places) / 2  # most bytes of the file matter
+
+
+def test_a_copy_is_as_good(path, tmp_path):
+    shutil.copy(path, tmp_path / "b.h5")
+    assert everything(tmp_path / "b.h5") == everything(path)
