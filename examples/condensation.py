@@ -2,7 +2,8 @@
 
     python examples/condensation.py --seed 0
 
-A 5-50-1 network, 80 points of sum_k 3.5 sin(5 x_k + 1), every parameter drawn from N(0, 0.005^2), Adam on the full batch.
+A 5-50-1 network, 80 points of sum_k 3.5 sin(5 x_k + 1), every parameter drawn from N(0, 0.005^2), Adam on all
+points at once.
 """
 
 import argparse

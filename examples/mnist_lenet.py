@@ -1,7 +1,7 @@
 """LeNet-300-100 on MNIST, an ordinary training script with one added line.
 
-    python examples/mnist_lenet.py --data DIR     the four standard idx files, gzipped or not
-    python examples/mnist_lenet.py                scikit-learn's small digits instead
+python examples/mnist_lenet.py --data DIR     the four standard idx files, gzipped or not
+python examples/mnist_lenet.py                scikit-learn's small digits instead
 """
 
 import argparse
@@ -39,7 +39,10 @@ def read_idx(folder, stem):
 
 
 def mnist(folder):
-    sets = [(read_idx(folder, f"{n}-images-idx3-ubyte"), read_idx(folder, f"{n}-labels-idx1-ubyte")) for n in ("train", "t10k")]
+    sets = [
+        (read_idx(folder, f"{n}-images-idx3-ubyte"), read_idx(folder, f"{n}-labels-idx1-ubyte"))
+        for n in ("train", "t10k")
+    ]
     return [(torch.tensor(x).flatten(1) / 255, torch.tensor(y).long()) for x, y in sets]
 
 

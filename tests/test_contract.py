@@ -15,7 +15,17 @@ from wdyn.analyses import load, names
 from wdyn.analyses._draw import draw
 from wdyn.analyses._spec import Result, measured_fields, tidy_rows
 
-RUNS = ["ordinary", "one step", "one neuron", "one input", "a dead row", "all dead", "not finite", "equal rows", "float16"]
+RUNS = [
+    "ordinary",
+    "one step",
+    "one neuron",
+    "one input",
+    "a dead row",
+    "all dead",
+    "not finite",
+    "equal rows",
+    "float16",
+]
 
 
 def weights(kind: str) -> np.ndarray:
@@ -42,7 +52,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         history = weights(kind)
         steps = {step: {"fc1.weight": now, "out.weight": now[::-1].copy()} for step, now in enumerate(history)}
         loss = {step: 1.0 / (step + 1) for step in steps}
-        made[kind] = make_run(folder / f"{kind.replace(' ', '-')}.h5", steps, metrics={"train_loss": loss, "val_loss": loss})
+        made[kind] = make_run(
+            folder / f"{kind.replace(' ', '-')}.h5", steps, metrics={"train_loss": loss, "val_loss": loss}
+        )
     return made
 
 

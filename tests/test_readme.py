@@ -63,7 +63,7 @@ def test_contributings_analysis_is_complete(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_the_mnist_example_runs_on_digits_without_data(tmp_path: Path) -> None:
     said = run(tmp_path, str(ROOT / "examples" / "mnist_lenet.py"), "--epochs", "1")
-    assert f"wdyn analyze {the_run(tmp_path).relative_to(tmp_path)}" in said
+    assert f"wdyn analyze {the_run(tmp_path)}" in said
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
+from typing import Literal
 
 import click
 
@@ -20,7 +21,7 @@ from wdyn_cli.progress import progress
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def analyze(
     run_file: Path,
-    report: str,
+    report: Literal["html", "json"],
     only: tuple[str, ...],
     layers: tuple[str, ...],
     steps: slice | None,

@@ -20,7 +20,9 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable)."),
             click.option("--steps", metavar="A:B:N", callback=_slice, help="Only recorded steps A to B, every Nth."),
             click.option("--quick", is_flag=True, help="PCA in place of UMAP: seconds instead of a minute."),
-            click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all that is random."),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all that is random."
+            ),
         ]
     ):
         command = option(command)

@@ -19,7 +19,9 @@ def _formats(ctx: click.Context, option: click.Parameter, text: str) -> tuple[st
 
 @click.command()
 @RUN_FILE
-@click.option("-f", "--formats", default="pdf", show_default=True, callback=_formats, help="Of pdf,svg,png, comma between.")
+@click.option(
+    "-f", "--formats", default="pdf", show_default=True, callback=_formats, help="Of pdf,svg,png, comma between."
+)
 @analysis_options
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="Folder; default reports/<run name>-figures")
 def figures(

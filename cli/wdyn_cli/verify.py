@@ -16,10 +16,10 @@ from wdyn_cli.progress import progress
 @JSON
 def verify(run_file: Path, as_json: bool) -> None:
     """Check every byte of RUN_FILE against its checksums; exit status 1 where one does not match."""
-    from wdyn.store.verify import verify_run
+    from wdyn.store.verify import verify as verify_run
 
     with progress() as tell:
-        report = verify_run(run_file, progress=tell)
+        report = verify_run(run_file, progress=lambda done: tell("verifying", done))
     click.echo(json.dumps(report.to_dict(), indent=2) if as_json else str(report))
-    if report.damaged:
+    if not report.good:
         raise click.exceptions.Exit(1)

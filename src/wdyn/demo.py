@@ -59,9 +59,11 @@ def _train(run_file: Path, tell: Callable[[str, float], None]) -> None:
     x_val, y_val, x, y = x[:VALIDATION], y[:VALIDATION], x[VALIDATION:], y[VALIDATION:]
     model, loss_of = LeNet300100(64, 10), nn.CrossEntropyLoss()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
-    with Recorder(model, run_file, sample=(x_val, y_val), metadata={"dataset": "scikit-learn digits", "seed": 0}) as rec:
+    with Recorder(
+        model, run_file, sample=(x_val, y_val), metadata={"dataset": "scikit-learn digits", "seed": 0}
+    ) as rec:
         for epoch in range(EPOCHS):
-            for batch in torch.randperm(len(x)).split(BATCH):
+            for batch in torch.split(torch.randperm(len(x)), BATCH):
                 loss = loss_of(model(x[batch]), y[batch])
                 optimizer.zero_grad()
                 loss.backward()
@@ -69,5 +71,7 @@ def _train(run_file: Path, tell: Callable[[str, float], None]) -> None:
                 rec.log(loss=loss.item())
             with torch.no_grad():
                 scores = model(x_val)
-            rec.log(val_loss=loss_of(scores, y_val).item(), val_accuracy=(scores.argmax(1) == y_val).float().mean().item())
+            rec.log(
+                val_loss=loss_of(scores, y_val).item(), val_accuracy=(scores.argmax(1) == y_val).float().mean().item()
+            )
             tell("training", (epoch + 1) / EPOCHS)

@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.analyses.memory_run import MemoryRun
 
+from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses._charts import Lines, Table
 from wdyn.analyses._spec import measured_fields
 from wdyn.analyses.clusters import ANALYSIS, Summary, charts, compute, summary

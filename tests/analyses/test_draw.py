@@ -38,7 +38,9 @@ def test_bars_are_as_high_as_the_values() -> None:
 
 
 def test_a_heat_map_hides_what_is_not_finite_and_centres_on_zero() -> None:
-    ax = draw(HeatMap("t", STEPS[:2], np.array([[1.0, np.nan], [-3.0, 2.0]]), [0, 1], "step", "neuron", "v", diverging=True))
+    ax = draw(
+        HeatMap("t", STEPS[:2], np.array([[1.0, np.nan], [-3.0, 2.0]]), [0, 1], "step", "neuron", "v", diverging=True)
+    )
     image = ax.images[0].get_array()
     assert image is not None
     assert_array_equal(np.ma.getmaskarray(image), [[False, True], [False, False]])

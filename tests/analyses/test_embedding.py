@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose
-from tests.reference.trustworthiness import trustworthiness as reference
 
+from tests.reference.trustworthiness import trustworthiness as reference
 from wdyn.analyses._embedding import trustworthiness
 from wdyn.analyses._neurons import unit_rows
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import frame_potential as reference
-
 from wdyn.analyses import _neurons
 from wdyn.analyses import frame_potential as module
 from wdyn.analyses._charts import Lines, Table

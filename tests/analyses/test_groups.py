@@ -5,8 +5,8 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.reference import linkage as reference
 
+from tests.reference import linkage as reference
 from wdyn.analyses._groups import (
     FALSE_CLAIM,
     Mode,

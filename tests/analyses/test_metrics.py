@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.analyses.memory_run import MemoryRun
 
+from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses._charts import Lines, Table
 from wdyn.analyses.metrics import ANALYSIS, charts, compute, gap_pairs, generalisation_gap
 from wdyn.store.run import Metric

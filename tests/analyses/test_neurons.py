@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.analyses.memory_run import MemoryRun
 
+from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses import _neurons
 from wdyn.analyses._neurons import (
     alive,

@@ -3,9 +3,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import norms as reference
-
 from wdyn.analyses import _neurons, norms
 from wdyn.analyses._charts import HeatMap, Lines, Table
 from wdyn.analyses.norms import ANALYSIS, charts, compute, movement, origin_of

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.analyses.memory_run import MemoryRun
 
+from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses._charts import Lines, PointsThroughTime
 from wdyn.analyses._neurons import unit_rows
 from wdyn.analyses.pca import ANALYSIS, chance_explained, charts, compute

@@ -26,8 +26,9 @@ def test_agrees_with_the_singular_value_decomposition(rng: np.random.Generator, 
     assert_allclose(found.explained, explained, rtol=1e-10)
 
 
-def test_weights_count_like_repeated_points(rng: np.random.Generator) -> None:
-    points, times = rng.normal(size=(6, 3)), np.array([1, 3, 2, 1, 5, 1])
+@pytest.mark.parametrize("inputs", [3, 20])
+def test_weights_count_like_repeated_points(rng: np.random.Generator, inputs: int) -> None:
+    points, times = rng.normal(size=(6, inputs)), np.array([1, 3, 2, 1, 5, 1])
     coordinates, explained = by_svd(np.repeat(points, times, axis=0), 2)
     found = principal(points, times.astype(float), 2, rng=rng)
     assert_allclose(np.repeat(found.coordinates, times, axis=0), coordinates, rtol=0, atol=1e-10)

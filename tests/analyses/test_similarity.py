@@ -5,9 +5,9 @@ import math
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import linkage as reference
-
 from wdyn.analyses._charts import Lines, MatrixThroughTime
 from wdyn.analyses._groups import cosines
 from wdyn.analyses._neurons import directions, unit_rows

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from tests.analyses.memory_run import MemoryRun
 
+from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses._charts import Lines, PointsThroughTime
 from wdyn.analyses._paths import gather
 from wdyn.analyses.umap import ANALYSIS, FARTHEST, LIST, charts, compute, layout, neighbours
@@ -52,6 +52,13 @@ def test_a_point_that_many_neurons_leave_keeps_a_full_list(rng: np.random.Genera
     found = neighbours(paths)
     assert (found.points[paths.place[0, 0]] >= 0).all()
     assert all(paths.place[0, 0] in found.points[p] for p in paths.place[1])
+
+
+def test_own_steps_come_before_nearer_others(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(5, 20, 6)) + 2  # all within a cone, and others at each step of it
+    history[:4, 0], history[4, 0] = history[0, 0], -history[0, 0]  # one stands still, then turns round
+    paths = gather(MemoryRun({"fc": history}), "fc")
+    assert paths.place[4, 0] in neighbours(paths).points[paths.place[0, 0]]
 
 
 @pytest.mark.parametrize(

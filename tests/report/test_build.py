@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.make_run import make_run, write_journal
 
+from tests.make_run import make_run, write_journal
 from wdyn import analyses
 from wdyn.analyses._charts import Table
 from wdyn.analyses._spec import Analysis, Result
@@ -127,7 +127,7 @@ def test_an_empty_choice_of_layers_is_all(few: dict[str, Analysis], run_file: Pa
 
 
 def test_steps_that_are_not_there(few: dict[str, Analysis], run_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match="no recorded step there. It has steps 0 to 9"):
+    with pytest.raises(NotFoundError, match=r"no recorded step there\. It has steps 0 to 9"):
         build_report(run_file, steps=slice(10, 20), out=tmp_path / "new" / "page.html")
     assert not (tmp_path / "new").exists()
 

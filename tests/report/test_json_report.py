@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
-from tests.report.made_up import facts
 
+from tests.report.made_up import facts
 from wdyn.analyses._spec import Result, measured
 from wdyn.report.json_report import render_json
 from wdyn.report.plain import plain

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.report.made_up import LAYERS, STEPS, facts, sections
 
+from tests.report.made_up import LAYERS, STEPS, facts, sections
 from wdyn.analyses._charts import Lines, Table
 from wdyn.report.page import SCRIPTS, render_page, safe_json
 from wdyn.report.sections import Section

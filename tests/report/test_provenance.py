@@ -5,9 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tests.make_run import make_run
 
 import wdyn
+from tests.make_run import make_run
 from wdyn.report.provenance import provenance
 
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.reference import hdf5_filters
 
+from tests.reference import hdf5_filters
 from wdyn.store import chunks
 
 DTYPES = ["float64", "float32", "float16", "int64", "int32", "int16", "int8", "uint8"]

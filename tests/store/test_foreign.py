@@ -1,12 +1,13 @@
 import json
 import shutil
+import zlib
 
 import h5py
 import numpy as np
 import pytest
-from tests.make_run import make_run
 
 import wdyn
+from tests.make_run import make_run
 from wdyn.errors import DamagedError, RunFileError
 
 
@@ -126,6 +127,14 @@ def add_dataset(file):
     file["weights/more"] = np.ones(3)
 
 
+def add_members(file):
+    file["metrics/x/more"] = np.ones(3)
+
+
+def add_big_endian(file):
+    file["big"] = np.ones(3, ">f4")
+
+
 def drop_weights(file):
     del file["weights/fc1.weight"]
 
@@ -140,16 +149,54 @@ def drop_checksums(file):
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("change", "what"),
     [
-        add_soft_link, add_external_link, add_text, add_references, add_compound, add_external_storage, add_virtual,
-        add_other_filter, add_deep_group, add_cycle, add_dataset, drop_weights, change_shape, drop_checksums,
+        (add_soft_link, "is a link to somewhere else"), (add_external_link, "is a link to somewhere else"),
+        (add_text, "neither integers nor floats"), (add_references, "neither integers nor floats"),
+        (add_compound, "neither integers nor floats"), (add_external_storage, "is stored outside of the file"),
+        (add_virtual, "is stored outside of the file"), (add_other_filter, "another filter than shuffle and gzip"),
+        (add_big_endian, "is big-endian"), (add_deep_group, "in a group too deep"), (add_cycle, "in a group too deep"),
+        (add_dataset, "'weights/more' has no checksum"), (drop_weights, "'weights/fc1.weight' is missing"),
+        (change_shape, "another shape or type than its checksums"), (drop_checksums, "'checksums/index' is missing"),
+        (add_members, "'metrics/x/more' has no checksum"),
     ],
 )  # fmt: skip
-def test_whatever_format_md_does_not_allow_is_refused(path, change):
+def test_whatever_format_md_does_not_allow_is_refused(path, change, what):
     with h5py.File(path, "a") as file:
         change(file)
-    refused(path, "which no run that wdyn wrote has|cannot be read")
+    refused(path, f"{what}.*, which no run that wdyn wrote has. Nothing was read from it.$")
+
+
+def test_a_damaged_table_of_checksums_is_no_table(path):
+    with h5py.File(path, "a") as file:
+        file["checksums/crc32"][-1] ^= 1
+    refused(path, "its table of checksums is damaged")
+
+
+def forge(path, change):
+    """Let wdyn itself write a table of checksums over a changed file, as somebody with a purpose could."""
+    with h5py.File(path, "a") as file:
+        index = json.loads(file["checksums/index"][...].tobytes())
+        sums = file["checksums/crc32"][...]
+        change(file, index)
+        text = np.frombuffer(json.dumps(index).encode(), np.uint8)
+        del file["checksums/index"]
+        file["checksums/index"] = text
+        file["checksums/self"][0] = zlib.crc32(sums.tobytes(), zlib.crc32(text.tobytes()))
+
+
+def test_a_tensor_that_is_not_among_the_facts_is_refused(path):
+    def change(file, index):
+        file.move("weights/fc1.weight", "weights/fc2.weight")
+        next(each for each in index if each["path"] == "weights/fc1.weight")["path"] = "weights/fc2.weight"
+
+    forge(path, change)
+    refused(path, "'weights/fc2.weight' has a name, shape or type")
+
+
+def test_a_count_of_checksums_that_is_not_the_count_of_chunks_is_refused(path):
+    forge(path, lambda file, index: index[-1].update(count=7))
+    refused(path, "another number of checksums than of chunks")
 
 
 def test_attributes_of_others_do_no_harm(path):

@@ -8,9 +8,9 @@ import time
 import h5py
 import numpy as np
 import pytest
-from tests.make_run import make_run, write_journal
 
 import wdyn
+from tests.make_run import make_run, write_journal
 from wdyn.errors import DamagedError, RunFileError
 from wdyn.places import parts_folder
 from wdyn.store import pack as packing

@@ -3,9 +3,9 @@ import shutil
 
 import numpy as np
 import pytest
-from tests.make_run import make_run, write_journal
 
 import wdyn
+from tests.make_run import make_run, write_journal
 from wdyn.errors import DamagedError, RunFileError
 from wdyn.journal.lock import release
 from wdyn.journal.scan import scan

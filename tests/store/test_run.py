@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
-from tests.make_run import layer, make_run, write_journal
-from tests.reference import neuron_rows
 
 import wdyn
+from tests.make_run import layer, make_run, write_journal
+from tests.reference import neuron_rows
 from wdyn.errors import MisuseError, NotFoundError
 
 
@@ -52,10 +52,11 @@ def test_output_channels_of_a_transposed_convolution_are_rows(make, tmp_path, wa
         np.testing.assert_array_equal(run.neurons("up", 1), truth[1])
 
 
-def test_a_layer_can_be_a_part_of_a_parameter(make, tmp_path, walk):
-    steps = walk({"lstm.weight_ih_l0": (40, 600)}, steps=range(35))
+@pytest.mark.parametrize("columns", [600, 60], ids=["a row per chunk", "a layer begins inside of a chunk"])
+def test_a_layer_can_be_a_part_of_a_parameter(make, tmp_path, walk, columns):
+    steps = walk({"lstm.weight_ih_l0": (40, columns)}, steps=range(35))
     gates = [
-        layer(f"lstm:{gate}", (10, 600), parameter="lstm.weight_ih_l0", start=10 * k, kind="LSTM")
+        layer(f"lstm:{gate}", (10, columns), parameter="lstm.weight_ih_l0", start=10 * k, kind="LSTM")
         for k, gate in enumerate(["input", "forget", "cell", "output"])
     ]
     with wdyn.open_run(make(tmp_path / "a.h5", steps, layers=gates)) as run:

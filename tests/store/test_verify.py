@@ -1,8 +1,8 @@
 import h5py
 import numpy as np
 import pytest
-from tests.make_run import make_run, write_journal
 
+from tests.make_run import make_run, write_journal
 from wdyn.errors import RunFileError
 from wdyn.journal.scan import scan
 from wdyn.places import parts_folder

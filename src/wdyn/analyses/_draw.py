@@ -101,7 +101,8 @@ def _points(chart: PointsThroughTime, ax: Axes, at: int) -> None:
     for neuron, group in enumerate(chart.groups):
         ax.plot(*chart.xy[: last + 1, neuron].T, color=_group_colour(group), alpha=0.25, linewidth=0.5, zorder=1)
     size = 12.0 if chart.size is None else 4 + 20 * _share(chart.size[last], chart.size)
-    ax.scatter(*chart.xy[last].T, s=size, c=[_group_colour(g) for g in chart.groups], linewidths=0, zorder=2)
+    across, up = chart.xy[last].T
+    ax.scatter(across, up, s=size, c=[_group_colour(g) for g in chart.groups], linewidths=0, zorder=2)
     ax.set_title(f"{ax.get_title()}, step {chart.steps[last]}")
     ax.set(xticks=[], yticks=[], xlabel=f"colour: {plain(chart.group_label)}")
     ax.set_aspect("equal", adjustable="datalim")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -14,8 +15,8 @@ if TYPE_CHECKING:
     from wdyn.store.run import Run
 
 MOST_POINTS = 20_000
-MOST_NUMBERS = 2**27
-"""Largest array of points, 0.5 GB."""
+MOST_NUMBERS = 2**26
+"""Largest array of points, 0.25 GB."""
 
 
 class Paths(NamedTuple):
@@ -40,7 +41,7 @@ def gather(chosen: Run, layer: str) -> Paths:
     """Collect the directions of a layer's neurons at every step of a run.
 
     Neurons that coincide, with one another or with themselves at another step, share a point. More than 20,000 points
-    (or 2²⁷ numbers) are avoided by following fewer neurons, evenly spaced.
+    (or 2²⁶ numbers) are avoided by following fewer neurons, evenly spaced.
 
     Args:
         chosen: a run of the steps wanted.
@@ -68,19 +69,20 @@ def distinct(stack: Array, live: Array) -> tuple[Array, Array]:
     """Each distinct row once.
 
     Args:
-        stack: (T, N, D) float32; -0 counts as 0.
+        stack: (T, N, D) float32; -0 becomes 0 in place.
         live: (T, N) bool, rows that count.
 
     Returns:
-        (P, D) float32 distinct live rows, ordered by their bytes, and (T, N) int64 their places, -1 for dead rows.
+        (P, D) float32 distinct live rows, in an order that depends on nothing but the rows, and (T, N) int64 their
+        places, -1 for dead rows.
     """
-    rows = stack[live] + np.float32(0.0)  # -0 + 0 is 0
+    stack += np.float32(0.0)  # -0 + 0 is 0
     place = np.full(live.shape, -1)
-    if not rows.size:
-        return rows, place
-    as_bytes = rows.view(np.dtype((np.void, rows.shape[1] * rows.itemsize))).ravel()
-    _, first, place[live] = np.unique(as_bytes, return_index=True, return_inverse=True)
-    return rows[first], place
+    where = np.argwhere(live)
+    # sorting digests instead of rows needs no further copy of them; 128 bits do not collide
+    digests = np.array([blake2b(stack[t, n], digest_size=16).digest() for t, n in where], dtype="V16")
+    _, first, place[live] = np.unique(digests, return_index=True, return_inverse=True)
+    return stack[tuple(where[first].T)], place
 
 
 def _last_groups(vectors: Array) -> Array:

@@ -94,8 +94,10 @@ def _subspace(points: Array, mean: Array, weights: Array, start: Array) -> Array
     """(D, W) float64 orthonormal, turned towards the axes of largest variance from `start` (D, W)."""
     subspace = np.linalg.qr(start)[0]
     for _ in range(POWER_ITERATIONS):
-        subspace = np.linalg.qr(_scatter(points, mean, weights, subspace))[0]
-    return subspace
+        part = subspace.astype(points.dtype)  # the search bears rounding, and the points need no wider copy
+        inner = weights[:, None] * (points @ part - mean @ part)  # sums to 0, so the points need no centring here
+        subspace = np.linalg.qr(points.T @ inner.astype(points.dtype))[0]
+    return np.linalg.qr(subspace.astype(np.float64))[0]
 
 
 def _scatter(points: Array, mean: Array, weights: Array, basis: Array | None) -> Array:

@@ -6,10 +6,7 @@ import numpy as np
 
 from wdyn.analyses._charts import Array
 
-FALSE_CLAIM = 0.01
-"""Chance that a layer of independent entries shows any outlier at one step."""
-
-# Quantiles 1 % and 99 % and the mean of the Tracy-Widom law for real matrices (Johnstone 2001, table 1; Bornemann 2010).
+# 1 % quantile, mean and 99 % quantile of the Tracy-Widom law for real matrices (Johnstone 2001, table 1).
 TRACY_WIDOM_LOW, TRACY_WIDOM_MEAN, TRACY_WIDOM_HIGH = -3.8954, -1.2065, 2.0234
 NORMAL_HIGH = 2.3263  # 99 % of the normal law
 GRID = 4096
@@ -102,7 +99,7 @@ def typical_eigenvalues(rows: int, columns: int) -> Array:
     place = 1 + ratio + 2 * np.sqrt(ratio) * np.cos(angle)
     share = np.cumsum(np.sin(angle) ** 2 / place)
     middles = (np.arange(small) + 0.5) / small
-    return large * np.interp(middles, share / share[-1], place)
+    return np.asarray(large * np.interp(middles, share / share[-1], place))
 
 
 def angles_by_chance(dimension: int, inputs: int, *, rng: np.random.Generator) -> Array:

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from wdyn import analyses
+from wdyn.analyses import load, load_or_warn, names
 from wdyn.analyses._spec import Analysis
 from wdyn.errors import MisuseError, NotFoundError, RunFileError
 from wdyn.places import default_report
@@ -112,12 +112,12 @@ def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[st
         MisuseError: one of `only` takes several runs.
     """
     if only:
-        named = {name: analyses.load(name) for name in only}
+        named = {name: load(name) for name in only}
         for name, analysis in named.items():
             if analysis.takes == "runs":
                 raise MisuseError(f"analysis {name!r} compares several runs, and this report is about one")
         return named
-    found = {name: analyses.load_or_warn(name) for name in analyses.names()}
+    found = {name: load_or_warn(name) for name in names()}
     skip = "full" if quick else "quick"
     return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when != skip}
 

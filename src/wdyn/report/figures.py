@@ -6,7 +6,7 @@ import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, the widths that most journals of the field ask for
 PANELS = 4
 DOTS_PER_INCH = 300
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 8,
     "axes.titlesize": 8,
     "legend.fontsize": 7,

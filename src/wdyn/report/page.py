@@ -80,6 +80,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
     slots = [slot for panel in panels for slot in panel.stage + panel.slots]
     index = {
         "layers": [layer["name"] for layer in facts["layers"]],
+        "neurons": [layer["rows"] for layer in facts["layers"]],
         "steps": _slider_steps(slots, steps),
         "slots": [slot.data for slot in slots],
     }

@@ -46,6 +46,11 @@ def note_words(note: Mapping[str, Any]) -> str:
     return f"{start}: {note['reason']}" if note.get("reason") else start
 
 
+def moment(created: str) -> str:
+    """An ISO time in UTC for reading, to the minute."""
+    return f"{created[:10]} at {created[11:16]} UTC"
+
+
 def condition_words(condition: str) -> str:
     """A warning where a run is not whole; empty for a finished one."""
     return CONDITIONS.get(condition, "")
@@ -65,6 +70,7 @@ def neuron_count(layers: list[Mapping[str, Any]]) -> int:
 WORDS: dict[str, Callable[..., Any]] = {
     "number": number,
     "note_words": note_words,
+    "moment": moment,
     "condition_words": condition_words,
     "clip": clip,
     "neuron_count": neuron_count,

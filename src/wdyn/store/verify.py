@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from wdyn.errors import DamagedError
 from wdyn.store.journal_source import JournalSource
@@ -24,6 +25,9 @@ class Damage:
 
     dataset: str
     steps: tuple[int, int] | None
+
+    def __str__(self) -> str:
+        return self.dataset + ("" if self.steps is None else ", steps {} to {}".format(*self.steps))
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,18 @@ class Verification:
     def good(self) -> bool:
         """Whether nothing is damaged."""
         return not self.damaged
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-able form, the file by its name."""
+        damaged = [{"dataset": each.dataset, "steps": each.steps} for each in self.damaged]
+        counts = {"datasets": self.datasets, "checksums": self.chunks}
+        return {"file": self.path.name, "condition": self.condition, **counts, "damaged": damaged}
+
+    def __str__(self) -> str:
+        checked = f"{self.path}: {self.condition}, {self.datasets} datasets, {self.chunks} checksums"
+        if self.good:
+            return f"{checked}, all right"
+        return "\n".join([f"{checked}, {len(self.damaged)} damaged:", *map(str, self.damaged)])
 
 
 def verify(path: Path, *, progress: Callable[[float], object] | None = None) -> Verification:

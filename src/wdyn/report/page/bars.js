@@ -14,7 +14,7 @@ function barsView(body, store) {
     },
     async render() {
       const {data} = view, colour = (at) => seriesColour(at, data.bars.length);
-      legend.replaceChildren(data.bars.length > 1 ? seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: colour(at), mark: "dot"}))) : "");
+      legend.replaceChildren(...(data.bars.length < 2 ? [] : [seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: colour(at), mark: "dot"})))]));
       const Plotly = await loadPlotly(), places = data.categories.map((_, i) => i);
       const traces = data.bars.map((bar, at) => ({
         type: "bar", x: places, y: Array.from(bar.values), name: plotText(bar.label), marker: {color: colour(at)},

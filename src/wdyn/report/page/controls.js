@@ -15,7 +15,7 @@ function setUpControls() {
     choose({at: Number(slider.value)});
   });
   layer.addEventListener("change", () => choose({layer: index.layers[layer.selectedIndex], neuron: null}));
-  neuron.addEventListener("input", () => choose({neuron: neuron.value === "" ? null : Number(neuron.value)}));
+  neuron.addEventListener("input", () => choose({neuron: neuron.value === "" || !neuron.checkValidity() ? null : Number(neuron.value)}));
   document.getElementById("play").addEventListener("click", () => (playing ? stop() : play()));
   document.getElementById("theme").addEventListener("click", () => setTheme(!state.dark));
   document.addEventListener("keydown", playKey);
@@ -61,6 +61,7 @@ function showControls() {
   label.textContent = `step ${wholeNumber(step)}`;
   label.title = `${state.at + 1} of ${index.steps.length} shown steps`;
   const neuron = document.getElementById("neuron");
+  neuron.max = String(index.neurons[index.layers.indexOf(state.layer)] - 1);
   if (document.activeElement !== neuron) neuron.value = state.neuron === null ? "" : String(state.neuron);
   document.getElementById("picked").textContent = state.neuron === null ? "" : `Neuron ${state.neuron} is marked in every view. Escape clears it.`;
 }

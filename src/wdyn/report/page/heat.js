@@ -17,6 +17,7 @@ function heatView(body, store) {
       view.data = {...chart, x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
       canvas.setAttribute("aria-label", `${chart.title}: ${chart.rows.length} rows, ${view.data.x.length} steps`);
       note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} steps drawn.` : "";
+      canvas.style.height = `${heatHeight(view.data) + HEAT.top + HEAT.bottom}px`; // its place is kept until it is seen
       this.recolour();
     },
     recolour() {
@@ -39,9 +40,13 @@ function heatImage(data) {
   });
 }
 
+function heatHeight(data) {
+  return Math.min(Math.max(data.rows.length * 3, 120), 360);
+}
+
 function drawHeat(view) {
   const {data, canvas, image} = view, width = canvas.parentElement.clientWidth;
-  const inner = Math.min(Math.max(data.rows.length * 3, 120), 360), height = inner + HEAT.top + HEAT.bottom;
+  const inner = heatHeight(data), height = inner + HEAT.top + HEAT.bottom;
   const context = fitted(canvas, width, height);
   if (!data.codes.length) return emptyText(context, width, height, "Nothing to show.");
   view.box = {width: width - HEAT.left - HEAT.right, height: inner};

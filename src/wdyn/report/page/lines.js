@@ -120,7 +120,8 @@ function plotLayout({xaxis, yaxis, ...rest}) {
     font: {family: FONT, size: 12, color: token("muted")}, showlegend: false,
     hoverlabel: {bgcolor: token("card"), bordercolor: token("line"), font: {color: token("ink"), size: 12}},
     modebar: {bgcolor: "rgba(0,0,0,0)", color: token("muted"), activecolor: token("accent")},
-    xaxis: {...axis, showgrid: false, ticks: "outside", ...xaxis}, yaxis: {...axis, nticks: 6, ...yaxis}, ...rest,
+    xaxis: {...axis, showgrid: false, ticks: "outside", spikecolor: token("muted"), spikethickness: 1, spikedash: "dot", ...xaxis},
+    yaxis: {...axis, nticks: 6, hoverformat: ".4~g", ...yaxis}, ...rest,
   };
 }
 
@@ -146,7 +147,8 @@ function lineLegend(view) {
   const lines = data.lines.map((line, at) => ({label: line.label, colour: lineColour(data, at), mark: "line"}));
   const fixed = data.reference.map((line) => ({label: line.label, colour: token("muted"), mark: "dash"}));
   if (data.bands.length) fixed.push({label: data.band_label, colour: token("muted"), mark: "band"});
-  view.legend.replaceChildren(lines.length > 1 ? seriesLegend(lines, toggle) : "", fixed.length ? seriesLegend(fixed) : "");
+  const parts = [lines.length > 1 && seriesLegend(lines, toggle), fixed.length && seriesLegend(fixed)];
+  view.legend.replaceChildren(...parts.filter(Boolean));
   view.legend.className = "legend-row";
 }
 

@@ -21,10 +21,10 @@ async function start() {
     showControls();
     slots.forEach((made) => updateSlot(made, changed));
   };
-  redraw(new Set());
   watch(redraw);
+  slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true));
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
-  watchSeen(slots);
+  watchVisible(slots);
   followSystem(slots);
 }
 
@@ -35,7 +35,7 @@ function followSystem(slots) {
     before = state.dark;
     setTheme(false);
     tellWatchers();
-    slots.forEach(seen);
+    slots.forEach((made) => setVisible(made, true));
   });
   window.addEventListener("afterprint", () => setTheme(before));
 }

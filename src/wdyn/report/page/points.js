@@ -7,7 +7,7 @@ function pointsView(body, store) {
   const canvas = makeCanvas(body, "");
   body.append(legend, where, caption);
   const view = {canvas, drawn: null, data: null, moving: false};
-  const draw = () => view.data && drawPoints(view);
+  const draw = () => view.drawn && drawPoints(view);
 
   onResize(body, draw);
   onPointer(canvas, (x, y) => pickPoint(view, x, y));
@@ -170,7 +170,7 @@ function drawChosenPoint(context, view) {
 function pickPoint(view, x, y) {
   const {data, place, drawn} = view;
   let best = -1, reach = 14 ** 2;
-  for (let i = 0; place && i < data.count; i++) {
+  for (let i = 0; drawn && i < data.count; i++) {
     const away = (place.x(drawn[2 * i]) - x) ** 2 + (place.y(drawn[2 * i + 1]) - y) ** 2;
     if (away < reach) [best, reach] = [i, away];
   }
