@@ -46,7 +46,7 @@ def test_tall_and_wide_give_the_right_directions(rng: np.random.Generator) -> No
     for shape in [(30, 12), (12, 30)]:
         matrix = rng.normal(size=shape)
         found = decompose(matrix, leading=4)
-        # each direction is mapped to a vector as long as its singular value; eigenvectors are good to 1e-16 over the gap
+        # each direction is mapped to a vector as long as its value; eigenvectors are good to 1e-16 over the gap
         assert_allclose(np.linalg.norm(matrix @ found.directions.T, axis=0), found.values[:4], rtol=1e-12)
         assert_allclose(found.directions @ found.directions.T, np.eye(4), atol=1e-12)
 
@@ -141,10 +141,11 @@ def test_outliers_agree_with_the_plain_loop(rng: np.random.Generator, rows: int,
         found = bulk(values, np.array([rows]), columns)
         counted.append(int(found.outliers[0]))
         assert counted[-1] == reference.outliers(values[0].tolist(), rows, columns)
+        n, d = np.sqrt(rows - counted[-1]), np.sqrt(columns - counted[-1])
         left = (values[0, counted[-1] :] ** 2).sum() / ((rows - counted[-1]) * (columns - counted[-1]))
         assert_allclose(found.entry_deviation, np.sqrt(left), rtol=1e-12)
-        assert_allclose(found.upper_edge, np.sqrt(left) * (np.sqrt(rows) + np.sqrt(columns)), rtol=1e-12)
-        assert_allclose(found.lower_edge, np.sqrt(left) * abs(np.sqrt(rows) - np.sqrt(columns)), rtol=1e-12)
+        assert_allclose(found.upper_edge, np.sqrt(left) * (n + d), rtol=1e-12)
+        assert_allclose(found.lower_edge, np.sqrt(left) * abs(n - d), rtol=1e-12)
         assert found.upper_edge < found.outlier_above
     assert counted[0] == 0
     assert counted[-1] == 3
@@ -163,6 +164,13 @@ def test_signal_alone_leaves_no_bulk() -> None:
     found = bulk(np.array([[5.0, 0, 0], [1.0, 1, 1], [0, 0, 0]]), np.array([3, 3, 0]), 40)
     assert_array_equal(found.outliers, [1, 0, 0])  # equal values are not told from a bulk
     assert_allclose(found.entry_deviation, [0, np.sqrt(3 / 120), np.nan])
+
+
+def test_outliers_are_counted_from_the_top() -> None:
+    # the seventh of seven equal values stands out from the three below, but the first does not stand out from all
+    values = np.sqrt([[1.0] * 7 + [0.1] * 3])
+    assert bulk(values, np.array([10]), 100).outliers[0] == reference.outliers(values[0].tolist(), 10, 100) == 0
+    assert bulk(values[:, 6:], np.array([4]), 94).outliers[0] == 1
 
 
 # ---- reconstruction

@@ -223,6 +223,14 @@ def test_the_step_marker_follows_on_line_charts_and_a_click_there_moves_the_slid
     page.wait_for_function("() => document.getElementById('step').value > 10")
 
 
+def test_an_axis_that_is_no_step_has_no_marker_and_a_lone_layer_is_always_shown(open_page: Open) -> None:
+    ranks = Lines("ranks", np.arange(3), {"a": np.arange(3)}, "singular values kept", "y", layer="b")
+    page = open_page(made(ranks, layers={"a": (2, 2), "b": (2, 2)}))
+    lines_drawn(page, "one-0")
+    assert page.locator("#one-0 .marker").is_hidden()
+    playwright.expect(page.locator("#one-0 .of")).to_have_text("b")
+
+
 def test_a_legend_entry_hides_its_line(open_page: Open, lenet: bytes) -> None:
     page = open_page(lenet)
     lines_drawn(page, "metrics-0")

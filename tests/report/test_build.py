@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from tests.make_run import make_run, write_journal
-from wdyn import analyses
 from wdyn.analyses._charts import Table
 from wdyn.analyses._spec import Analysis, Result
 from wdyn.errors import MisuseError, NotFoundError, OutputError, RunFileError
@@ -52,8 +51,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Analysis]:
         "scored": fake("Scored", needs=frozenset({"metrics"})),
         "broken": fake("Broken", compute=broken),
     }
-    monkeypatch.setattr(analyses, "names", lambda: sorted(offered))
-    monkeypatch.setattr(analyses, "load", lambda name: offered[name])
+    monkeypatch.setattr(build, "names", lambda: sorted(offered))
+    monkeypatch.setattr(build, "load", lambda name: offered[name])
+    monkeypatch.setattr(build, "load_or_warn", lambda name: offered[name])
     return offered
 
 

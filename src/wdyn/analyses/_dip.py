@@ -34,7 +34,7 @@ def dip(values: Array) -> float:
         over = np.interp(places[here], places[here][majorant], after[here][majorant])
         corners = np.union1d(minorant, majorant)
         widest = int(corners[np.argmax((over - under)[corners])])
-        if over[widest] - under[widest] <= paid:
+        if low == high or over[widest] - under[widest] <= paid:  # a single place may hold any number
             return paid / (2 * float(after[-1]))
         start = int(minorant[np.searchsorted(minorant, widest, side="right") - 1])
         stop = int(majorant[np.searchsorted(majorant, widest)])

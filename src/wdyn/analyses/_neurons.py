@@ -147,12 +147,15 @@ def pieces(block: Array, numbers_per_step: int) -> Iterator[tuple[slice, Array]]
         yield slice(start, min(start + size, len(block))), block[start : start + size]
 
 
-def every_block(run: Run, progress: Callable[[float], object] | None) -> Iterator[tuple[int, str, int, Array]]:
+def every_block(
+    run: Run, progress: Callable[[float], object] | None, *, bias: bool = False
+) -> Iterator[tuple[int, str, int, Array]]:
     """All blocks of all layers, in order.
 
     Args:
         run: the run to read.
         progress: is told the share of the numbers that is done, in [0, 1], after each block.
+        bias: append each neuron's bias to its vector, where the layer has one.
 
     Yields:
         Position and name of the layer, position of the block's first step, and the block (B, N, D).
@@ -160,9 +163,9 @@ def every_block(run: Run, progress: Callable[[float], object] | None) -> Iterato
     total = sum(layer.rows * layer.columns for layer in run.layers.values()) * len(run.steps)
     done = 0
     for j, layer in enumerate(run.layers):
-        for at, block in run.blocks(layer):
+        for at, block in run.blocks(layer, bias=bias):
             yield j, layer, at, block
-            done += block.size
+            done += len(block) * run.layers[layer].rows * run.layers[layer].columns
             if progress is not None:
                 progress(done / total)
 

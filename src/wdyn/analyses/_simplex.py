@@ -133,7 +133,7 @@ def within_variability(features: Array, labels: Array) -> float:
     classes, inputs = means.shape
     _, values, axes = np.linalg.svd(means - means.mean(axis=0), full_matrices=False)
     rounding = max(classes, inputs) * np.finfo(np.float64).eps * np.linalg.norm(means)
-    kept = (values > rounding) & (np.arange(len(values)) < classes - 1)
+    kept = values > rounding
     if not kept.any():
         return float("nan")
     within = (features - means[labels]) @ (axes[kept].T / values[kept])  # (n, r)

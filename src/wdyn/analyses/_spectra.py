@@ -141,7 +141,7 @@ def bulk(values: Array, live: Array, columns: int) -> Bulk:
     deviation, above = (
         peak * np.sqrt(np.take_along_axis(each, outliers[:, None], axis=1)[:, 0]) for each in (variance, limit)
     )
-    a, b = np.sqrt(columns), np.sqrt(live)
+    a, b = np.sqrt(columns - outliers), np.sqrt(live - outliers)  # the bulk has so many columns and rows left
     return Bulk(deviation, deviation * np.abs(a - b), deviation * (a + b), above, outliers)
 
 

@@ -248,7 +248,7 @@ def _table(result: NeuralCollapse) -> Table:
             add(f"rows: {label}", values[0], values[-1], "{:.4g} to {:.4g}".format(*ends[-1]), _verdict(values, ends))
     for name, label in NC.items():
         if result.features_reason:
-            add(label, np.nan, np.nan, "", result.features_reason)
+            add(label, np.nan, np.nan, "", "needs the features of the last hidden layer")
         else:
             values, shuffled = result.features[name][:, 0], result.shuffled[f"{name}_shuffled"][:, 0]
             add(label, values[0], values[-1], f"{shuffled[-1]:.4g}", "chance: labels shuffled")

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Chart, HeatMap, Lines, Table
-from wdyn.analyses._neurons import Array, Directions, directions, every_block, pieces, quantiles, row_norms, shown_steps
+from wdyn.analyses._charts import Chart, Lines, Table
+from wdyn.analyses._neuron_maps import neuron_map, shown_positions
+from wdyn.analyses._neurons import Array, Directions, directions, every_block, pieces, quantiles, row_norms
 from wdyn.analyses._spec import Analysis, Result, measured
 
 if TYPE_CHECKING:
@@ -21,10 +22,6 @@ STILL_NORM = 0.1
 
 SINGLE = ("norm", "distance", "cosine", "update")
 SHARES = (0.1, 0.5, 0.9)
-SHOWN = 200
-SHOWN_NUMBERS = 2**19  # neurons times shown steps, so that a wide network keeps fewer steps instead of filling memory
-HEAT_ROWS = 256
-HEAT_CELLS = 2**20  # all heat maps together
 
 
 @dataclass(frozen=True)
@@ -129,7 +126,7 @@ def compute(run: Run, *, progress: Callable[[float], object] | None = None) -> N
         Summaries at every recorded step, single neurons at the shown ones.
     """
     rows = {name: layer.rows for name, layer in run.layers.items()}
-    positions = shown_steps(run.steps, int(np.clip(SHOWN_NUMBERS // max(sum(rows.values()), 1), 2, SHOWN)))
+    positions = shown_positions(run)
     size = len(run.steps), len(rows)
     neurons = {key: {layer: np.full((len(positions), n), np.nan) for layer, n in rows.items()} for key in SINGLE}
     quantile = {f"{key}_quantiles": np.full((*size, len(SHARES)), np.nan) for key in SINGLE}
@@ -167,7 +164,7 @@ def charts(result: Norms) -> list[Chart]:
         _lines(result, result.distance_quantiles, "distance to the first step"),
         _lines(result, result.cosine_quantiles, "cosine to the first step"),
         _lines(result, result.update_quantiles, "relative change per recorded step"),
-        *(_heat_map(result, layer) for layer in result.layers),
+        *(neuron_map(result, layer, result.norm[layer], label="norm") for layer in result.layers),
         _counts(result),
     ]
 
@@ -179,20 +176,6 @@ def _lines(result: Norms, values: Array, label: str) -> Lines:
         x=result.steps, y=dict(zip(result.layers, middle.T, strict=True)),
         bands={layer: (low[:, j], high[:, j]) for j, layer in enumerate(result.layers)},
         x_label="optimiser step", y_label=label, band_label="10 to 90 % of the neurons",
-    )  # fmt: skip
-
-
-def _heat_map(result: Norms, layer: str) -> HeatMap:
-    """Norms of the layer's neurons, longest at the end first; evenly spaced ranks where there are many neurons."""
-    norm = result.norm[layer]  # (T, N)
-    at_most = int(np.clip(HEAT_CELLS // (len(result.shown) * len(result.layers)), 16, HEAT_ROWS))
-    order = np.argsort(-norm[-1], kind="stable")  # NaN comes last
-    if norm.shape[1] > at_most:
-        order = order[np.linspace(0, norm.shape[1] - 1, at_most).round().astype(np.int64)]
-    return HeatMap(
-        title=f"Norm of {len(order)} of {norm.shape[1]} neurons, longest at the end first",
-        x=result.shown, values=norm[:, order].T, rows=order.tolist(), layer=layer,
-        x_label="optimiser step", row_label="neuron", value_label="norm",
     )  # fmt: skip
 
 

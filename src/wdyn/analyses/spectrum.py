@@ -49,8 +49,9 @@ class Spectrum(Result):
         shown: (T,) int64, the steps looked at: at most 200, fewer for large networks.
         singular_values: layer to (T, min(N, D)) float64, falling.
         entry_deviation: standard deviation of the entries without the outliers.
-        lower_edge: Marchenko-Pastur edge of the singular values, entry_deviation * |sqrt(D) - sqrt(N)|.
-        upper_edge: entry_deviation * (sqrt(D) + sqrt(N)).
+        lower_edge: Marchenko-Pastur edge of the singular values, entry_deviation * |sqrt(D) - sqrt(N)|,
+            with N and D less the number of outliers.
+        upper_edge: entry_deviation * (sqrt(D) + sqrt(N)), likewise.
         outlier_above: what the largest of random singular values exceeds in 1 of 100 layers.
         outliers: number of singular values that exceeded it, one after the other.
         stable_rank: ||W||_F**2 / ||W||_2**2, in [1, min(N, D)].

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
@@ -143,27 +143,29 @@ class Run:
         rows: Array = self._rows(self._layer(layer), self._positions[[self._place(step)]])[0]
         return rows
 
-    def blocks(self, layer: str) -> Iterator[tuple[int, Array]]:
+    def blocks(self, layer: str, *, bias: bool = False) -> Iterator[tuple[int, Array]]:
         """All steps of a layer in order, a few at a time, each stored chunk read once.
 
         Args:
             layer: a name of `layers`.
+            bias: append each neuron's bias to its row, where the layer has a recorded one.
 
         Yields:
-            Position in `steps` of the block's first step, and (B, N, D) rows as from `neurons`. B varies, and is such
-            that a block stays below some hundred megabytes, or is one step.
+            Position in `steps` of the block's first step, and (B, N, D) rows as from `neurons`, or (B, N, D + 1) with
+            the bias. B varies, and is such that a block stays below some hundred megabytes, or is one step.
 
         Raises:
             NotFoundError: there is no such layer.
         """
         found = self._layer(layer)
         together = steps_per_block(self._source.tensors[found.parameter], len(self._source.steps))
-        return self._blocks(found, together)
+        rows_at = self._rows_and_bias if bias and found.bias is not None else self._rows
+        return self._blocks(together, lambda positions: rows_at(found, positions))
 
-    def _blocks(self, layer: Layer, together: int) -> Iterator[tuple[int, Array]]:
+    def _blocks(self, together: int, rows_at: Callable[[Array], Array]) -> Iterator[tuple[int, Array]]:
         for _, group in groupby(enumerate(self._positions.tolist()), key=lambda pair: pair[1] // together):
             pairs = list(group)
-            yield pairs[0][0], self._rows(layer, np.array([position for _, position in pairs]))
+            yield pairs[0][0], rows_at(np.array([position for _, position in pairs]))
 
     def state(self, step: int) -> dict[str, Array]:
         """Everything recorded at one step, as the forward pass used it.
@@ -211,6 +213,11 @@ class Run:
 
     def _rows(self, layer: Layer, positions: Array) -> Array:
         return rows_of(self._masked(layer.parameter, positions, needed(layer)), layer)
+
+    def _rows_and_bias(self, layer: Layer, positions: Array) -> Array:
+        assert layer.bias is not None
+        column = self._masked(layer.bias, positions, slice(layer.start, layer.start + layer.rows))
+        return np.concatenate([self._rows(layer, positions), column[..., None]], axis=-1)
 
     def _masked(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
         values = self._source.read(name, positions, rows)

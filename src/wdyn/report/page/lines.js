@@ -43,6 +43,7 @@ function decodeLines(chart, store) {
   const positive = x.find((value) => value > 0) || 1;
   return {
     ...chart, x, drawn: Array.from(x, (value) => (chart.x_scale === "log" && value <= 0 ? positive / 2 : value)),
+    overSteps: /\bstep/.test(chart.x_label), // other axes, such as ranks, have no place for the slider's step
     ofLayers: chart.lines.some((line) => index.layers.includes(line.label)),
     lines: chart.lines.map((line) => ({...line, values: values(line.values)})),
     bands: chart.bands.map((band) => ({...band, low: values(band.low), high: values(band.high), line: chart.lines.findIndex((line) => line.label === band.label)})),
@@ -133,7 +134,7 @@ async function drawPlot(Plotly, view, traces, layout) {
   });
   if (!first) return;
   view.plot.on("plotly_afterplot", () => placeMarker(view));
-  view.plot.on("plotly_click", (event) => view.data.x && chooseStep(view.data.x[event.points[0].pointIndex]));
+  view.plot.on("plotly_click", (event) => view.data.overSteps && chooseStep(view.data.x[event.points[0].pointIndex]));
 }
 
 function lineLegend(view) {
@@ -155,9 +156,9 @@ function lineLegend(view) {
 // moving one element costs nothing; asking Plotly for a new layout at each step would cost tens of milliseconds
 function placeMarker(view) {
   const axis = view.plot._fullLayout?.xaxis;
-  if (!axis || !view.data.drawn) return;
+  if (!axis || !view.data) return;
   const x = axis.d2p(view.data.drawn[nearest(view.data.x, state.step)]);
-  const inside = x >= 0 && x <= axis._length;
+  const inside = view.data.overSteps && x >= 0 && x <= axis._length;
   view.marker.hidden = !inside;
   view.marker.style.transform = `translateX(${axis._offset + x}px)`;
   const {t, h} = view.plot._fullLayout._size;

@@ -29,12 +29,13 @@ function updateSlot(made, changed) {
 
 function showChart(made) {
   const {figure, slot, view} = made, before = made.chart;
-  const chart = slot.charts.find((each) => each.layer === null || each.layer === state.layer) || null;
+  const own = slot.charts.find((each) => each.layer === null || each.layer === state.layer);
+  const chart = own ?? (slot.charts.length === 1 ? slot.charts[0] : null); // what only one layer has is always shown
   made.chart = chart;
   made.body.hidden = chart === null;
   made.empty.hidden = chart !== null;
   if (made.details) made.details.hidden = chart === null;
-  if (chart) figure.querySelector("h3").replaceChildren(nameElement(chart.title));
+  figure.querySelector("h3").replaceChildren(nameElement((chart ?? slot.charts[0]).title));
   figure.querySelector(".of").replaceChildren(chart && chart.layer !== null ? nameElement(chart.layer) : "");
   if (chart && chart !== before) view.show(chart);
 }
