@@ -58,7 +58,7 @@ def _train(run_file: Path, tell: Callable[[str, float], None]) -> None:
     y = torch.tensor(labels)
     x_val, y_val, x, y = x[:VALIDATION], y[:VALIDATION], x[VALIDATION:], y[VALIDATION:]
     model, loss_of = LeNet300100(64, 10), nn.CrossEntropyLoss()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.2, momentum=0.9)
     with Recorder(
         model, run_file, sample=(x_val, y_val), metadata={"dataset": "scikit-learn digits", "seed": 0}
     ) as rec:

@@ -11,7 +11,7 @@ from wdyn.store.run import Layer, Metric
 
 
 class MemoryRun:
-    """`weights` maps a layer's name to its (S, N, D) history, `biases` to (S, N); `block` steps are handed out at a time."""
+    """`weights` maps a layer's name to its (S, N, D) history, `biases` to (S, N); `block` steps come at a time."""
 
     name = "memory"
     sample = None

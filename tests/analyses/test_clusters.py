@@ -8,8 +8,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses._charts import Lines, Table
+from wdyn.analyses._group_summary import Summary, summary
 from wdyn.analyses._spec import measured_fields
-from wdyn.analyses.clusters import ANALYSIS, Summary, charts, compute, summary
+from wdyn.analyses.clusters import ANALYSIS, charts, compute
 
 
 def bundles(rng: np.random.Generator, steps: int = 4) -> np.ndarray:

@@ -8,10 +8,11 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import frame_potential as reference
-from wdyn.analyses import _neurons
+from wdyn.analyses import _alignment, _neuron_maps, _neurons
 from wdyn.analyses import frame_potential as module
-from wdyn.analyses._charts import Lines, Table
-from wdyn.analyses.frame_potential import ANALYSIS, alignment, charts, compute, frame_potential
+from wdyn.analyses._charts import HeatMap, Lines, Table
+from wdyn.analyses._leave_one_out import removal_curves, shares
+from wdyn.analyses.frame_potential import ANALYSIS, charts, compute, frame_potential
 from wdyn.errors import MisuseError
 
 SHAPES = [(1, 1), (1, 4), (4, 1), (3, 5), (5, 3), (40, 7)]
@@ -37,22 +38,6 @@ def test_agrees_with_the_double_sum(rng: np.random.Generator, shape: tuple[int, 
     assert_allclose(frame_potential(vectors), reference.frame_potential(vectors.tolist()), rtol=1e-12)
 
 
-@pytest.mark.parametrize("compared", [512, 2], ids=["all pairs", "sampled pairs"])
-@pytest.mark.parametrize("shape", SHAPES)
-def test_alignment_agrees_with_the_double_sums(
-    rng: np.random.Generator, shape: tuple[int, int], compared: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "COMPARED", compared)
-    block = rng.normal(size=(3, *shape)).astype(np.float32)
-    found = alignment(block)
-    for i, rows in enumerate(block.tolist()):
-        assert_allclose(found.potential[i], reference.frame_potential(rows), rtol=1e-12)
-        assert_allclose(found.unnormalised_potential[i], reference.unnormalised_potential(rows), rtol=1e-12)
-        sampled = shape[0] > max(shape[1], compared)
-        compared_rows = [rows[0], rows[-1]] if sampled else rows
-        assert_allclose(found.mean_cosine[i], reference.mean_cosine(compared_rows), rtol=1e-12)
-
-
 @pytest.mark.parametrize(
     ("vectors", "expected"),
     [
@@ -71,12 +56,6 @@ def test_alignment_agrees_with_the_double_sums(
 def test_closed_forms(vectors: np.ndarray, expected: float) -> None:
     vectors = np.asarray(vectors, dtype=np.float64)
     assert_allclose(frame_potential(vectors), expected, rtol=1e-12)
-    assert_allclose(alignment(vectors[None]).potential, expected, rtol=1e-12)
-
-
-def test_orthonormal_rows_have_no_cosine_at_all() -> None:
-    assert_array_equal(alignment(np.eye(5)[None]).mean_cosine, 0)
-    assert_array_equal(alignment(np.eye(5)[None]).potential, 5)
 
 
 @settings(deadline=None, max_examples=60)
@@ -91,42 +70,11 @@ def test_only_directions_up_to_sign_and_order_count(count: int, inputs: int, see
     # rounding in the rotation is of order 1e-16 per entry
     assert_allclose(frame_potential(changed), before, rtol=1e-12)
     assert max(count, count**2 / inputs) * (1 - 1e-12) <= before <= count**2 * (1 + 1e-12)
-    at_once, as_they_were = alignment(changed[None]), alignment(vectors[None])
-    assert_allclose(at_once.potential, before, rtol=1e-12)
-    # a single pair may be nearly orthogonal, where rounding is relative to 1
-    assert_allclose(at_once.mean_cosine, as_they_were.mean_cosine, rtol=1e-12, atol=1e-15)
-
-
-def test_unnormalised_grows_with_the_fourth_power(rng: np.random.Generator) -> None:
-    block = rng.normal(size=(1, 6, 4))
-    assert_allclose(
-        alignment(block * 3).unnormalised_potential, 81 * alignment(block).unnormalised_potential, rtol=1e-12
-    )
 
 
 def test_a_row_without_direction_is_refused() -> None:
     with pytest.raises(MisuseError, match="first: row 1"):
         frame_potential(np.array([[1.0, 2.0], [0.0, 0.0]]))
-
-
-@pytest.mark.parametrize("compared", [512, 1], ids=["all pairs", "sampled pairs"])
-def test_rows_without_direction_are_left_out_and_counted(
-    rng: np.random.Generator, compared: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "COMPARED", compared)
-    block = rng.normal(size=(2, 8, 4)).astype(np.float32)
-    block[0, 2] = 0
-    block[0, 5, 1], block[0, 7, 0] = np.nan, -np.inf
-    found = alignment(block)
-    kept = np.delete(block[0], [2, 5, 7], axis=0)
-    assert_allclose(found.potential[0], reference.frame_potential(kept.tolist()), rtol=1e-12)
-    assert_allclose(found.unnormalised_potential[0], reference.unnormalised_potential(kept.tolist()), rtol=1e-12)
-    assert_array_equal([found.live, found.dead, found.non_finite], [[5, 8], [1, 0], [2, 0]])
-
-
-def test_float32_extremes_stay_exact() -> None:
-    block = np.array([[[3e38, 0, 0], [0, 1e-45, 0], [1e-45, 1e-45, 0]]], dtype=np.float32)
-    assert_allclose(alignment(block).potential, 3 + 4 * 0.5, rtol=1e-12)
 
 
 # ---- a whole run
@@ -139,7 +87,9 @@ def run(rng: np.random.Generator) -> MemoryRun:
     fc1[4, :10] = 0
     out[5] = 0
     out[6] = simplex(4) @ np.eye(4, 12)
-    return MemoryRun({"fc1": fc1.astype(np.float32), "out": out.astype(np.float32)}, steps=np.arange(7) * 10, block=3)
+    return MemoryRun(
+        {"fc1": fc1, "out": out}, steps=np.arange(7) * 10, block=3, biases={"out": 0.1 * rng.normal(size=(7, 4))}
+    )
 
 
 def test_every_number_of_a_run(run: MemoryRun) -> None:
@@ -167,6 +117,54 @@ def test_every_number_of_a_run(run: MemoryRun) -> None:
     assert_array_equal(result.dead[:, 0], [0, 0, 0, 0, 10, 0, 0])
 
 
+def test_shares_and_removals_of_a_run(run: MemoryRun) -> None:
+    result = compute(run)
+    assert_array_equal(result.shown, run.steps)
+    for layer in run.layers:
+        for i, step in enumerate(run.steps):
+            vectors = run.neurons(layer, step)
+            live = vectors.any(axis=1)
+            assert_array_equal(np.isnan(result.share[layer][i]), ~live)
+            for neuron in np.flatnonzero(live):
+                others = live & (np.arange(len(live)) != neuron)
+                potential = (reference.frame_potential(vectors[rows].tolist()) for rows in (live, others))
+                # a difference of two sums of up to 144
+                assert_allclose(
+                    result.share[layer][i, neuron], next(potential) - next(potential), rtol=1e-12, atol=1e-12
+                )
+    for end, step in (("at_start", 0), ("at_end", 60)):
+        for curve, values in zip(module.CURVES, removal_curves(run.neurons("fc1", step)), strict=True):
+            assert_array_equal(getattr(result, f"{curve}_{end}")["fc1"], values)
+    first = result.largest_first_at_start["fc1"][0]
+    assert_allclose(first, result.over_floor[0, 0], rtol=1e-12)
+
+
+def test_the_bias_is_one_more_input(run: MemoryRun) -> None:
+    result, without = compute(run, bias=True), compute(run)
+    assert_array_equal(result.potential[:, 0], without.potential[:, 0])  # that layer has none
+    for i, (_, block) in enumerate(MemoryRun.blocks(run.select(steps=slice(5)), "out", bias=True)):
+        for k, rows in enumerate(block):
+            assert_allclose(result.potential[3 * i + k, 1], reference.frame_potential(rows.tolist()), rtol=1e-12)
+    assert_allclose(result.null_mean[0, 1] * 16, 4 + 12 / 13, rtol=1e-12)
+    assert result.live[5, 1] == 4  # all weights are zero at that step, and the biases are not
+    assert_array_equal(result.normalised[5, 1], 1)
+
+
+def test_wide_networks_keep_single_neurons_at_fewer_steps(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_neuron_maps, "SHOWN_NUMBERS", 40)
+    monkeypatch.setattr(_alignment, "COMPARED", 2)
+    history = rng.normal(size=(30, 10, 3))
+    result = compute(MemoryRun({"fc": history}, block=7))
+    assert result.share["fc"].shape == (4, 10)
+    for at, found in zip(result.shown, result.share["fc"], strict=True):
+        assert_allclose(found, shares(history[at]), rtol=1e-12)
+    assert_array_equal(result.compared, [2])
+    title = next(chart.title for chart in charts(result) if chart.title.startswith("Mean |cos"))
+    assert title == "Mean |cosine| of two neurons; of 512 evenly spaced ones in fc"
+
+
 def test_a_layer_without_live_rows_is_nan_and_counted(run: MemoryRun) -> None:
     result = compute(run)
     assert result.dead[5, 1] == 4
@@ -177,7 +175,9 @@ def test_a_layer_without_live_rows_is_nan_and_counted(run: MemoryRun) -> None:
 def test_the_last_layer_has_a_collapse_line(run: MemoryRun) -> None:
     result = compute(run)
     assert_allclose(result.collapse, [np.nan, 1 / 3], rtol=1e-15)
-    assert_allclose(result.normalised[6, 1], 1 / 3, rtol=1e-6)  # the simplex was stored in float32
+    assert_allclose(result.normalised[6, 1], 1 / 3, rtol=1e-12)
+    assert_allclose(compute(run.select(layers="out")).collapse, [1 / 3], rtol=1e-15)
+    assert np.isnan(compute(run.select(layers="fc1")).collapse).all()  # the model's last layer is not among them
     narrow = MemoryRun({"out": np.ones((1, 5, 3))})
     assert np.isnan(compute(narrow).collapse[0])  # a simplex of 5 needs 4 dimensions
 
@@ -256,7 +256,7 @@ def test_three_equal_neurons_among_twenty_are_found(rng: np.random.Generator) ->
 
 def test_charts_carry_the_results(run: MemoryRun) -> None:
     result = compute(run)
-    overview, fc1, out, z, effective, cosine, table = charts(result)
+    overview, fc1, out, z, effective, cosine, table, heat, removal, _, out_removal = charts(result)
     assert isinstance(overview, Lines)
     assert overview.y_scale == "log"
     assert_array_equal(overview.y["out"], result.normalised[:, 1])
@@ -267,7 +267,7 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
     assert fc1.layer == "fc1"
     assert list(fc1.reference) == ["floor"]
     assert isinstance(out, Lines)
-    assert out.reference["simplex of all rows (neural collapse)"] == pytest.approx(1 / 3)
+    assert out.reference["neural collapse, if this layer is the classifier"] == pytest.approx(1 / 3)
     for chart, values in ((z, result.z), (effective, result.effective_directions), (cosine, result.mean_cosine)):
         assert isinstance(chart, Lines)
         assert chart.y_scale == "linear"
@@ -277,13 +277,35 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
         ("fc1", 0), ("out", 0), ("fc1", 60), ("out", 60),
     ]  # fmt: skip
     assert_array_equal(table.columns["z"], [*result.z[0], *result.z[-1]])
+    assert cosine.title == "Mean |cosine| of two neurons"
+    assert isinstance(heat, HeatMap)
+    assert heat.diverging
+    order = list(heat.rows)
+    mean, deviation = 1 + 2 * 11 / 5, np.sqrt(11 * 4 * 2 * 4 / (25 * 7))  # 2 cos² has variance 4 Var Beta(1/2, 2)
+    assert_allclose(heat.values[:, 0], (result.share["fc1"][0, order] - mean) / deviation, rtol=1e-9)
+    assert np.isnan(heat.values[:, 4]).sum() == 10
+    assert isinstance(removal, Lines)
+    assert list(removal.y) == [f"{way} first, step {step}" for way in ("largest", "smallest") for step in (0, 60)]
+    assert_array_equal(removal.y["smallest first, step 60"], result.smallest_first_at_end["fc1"])
+    assert_array_equal(removal.reference["random order, step 0"], result.random_order_at_start["fc1"])
+    assert isinstance(out_removal, Lines)
+    assert out_removal.layer == "out"
 
 
 def test_one_step_alone_is_one_row_per_layer(rng: np.random.Generator) -> None:
-    table = charts(compute(MemoryRun({"fc": rng.normal(size=(1, 3, 2))})))[-1]
-    assert isinstance(table, Table)
+    table = next(c for c in charts(compute(MemoryRun({"fc": rng.normal(size=(1, 3, 2))}))) if isinstance(c, Table))
     assert table.columns["step"] == [0]
     assert table.columns["live neurons"] == [3]
+
+
+def test_removals_after_neurons_died_are_padded(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(2, 6, 3))
+    history[1, :4] = 0
+    removal = charts(compute(MemoryRun({"fc": history})))[-1]
+    assert isinstance(removal, Lines)
+    assert_array_equal(np.isnan(removal.y["largest first, step 1"]), [False] * 2 + [True] * 4)
+    history[:] = 0
+    assert len(charts(compute(MemoryRun({"fc": history})))[-1].x) == 0
 
 
 def test_log_bands_stay_positive() -> None:

@@ -6,8 +6,9 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import norms as reference
-from wdyn.analyses import _neurons, norms
+from wdyn.analyses import _neuron_maps, _neurons
 from wdyn.analyses._charts import HeatMap, Lines, Table
+from wdyn.analyses._dip import dip
 from wdyn.analyses.norms import ANALYSIS, charts, compute, movement, origin_of
 
 
@@ -119,21 +120,50 @@ def test_a_neuron_that_wakes_up_has_no_cosine_to_its_start() -> None:
 
 
 def test_wide_networks_keep_fewer_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(norms, "SHOWN_NUMBERS", 100)
+    monkeypatch.setattr(_neuron_maps, "SHOWN_NUMBERS", 100)
     result = compute(MemoryRun({"fc": np.ones((40, 10, 2))}, steps=np.arange(40) * 5))
     assert result.norm["fc"].shape == (10, 10)
     assert_array_equal(result.shown[[0, -1]], [0, 195])
     assert result.norm_quantiles.shape == (40, 1, 3)
 
 
+def test_two_groups_of_norms_are_found(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(3, 60, 40))
+    history[2, 20:] *= 3
+    history[2, 59] = 0
+    history[1:, 58] = np.nan
+    history[0] = 0
+    result = compute(MemoryRun({"fc": history}))
+    assert np.isnan([result.dip[0, 0], result.dip_probability[0, 0]]).all()
+    assert result.dip_probability[1, 0] > 0.05
+    assert result.dip_probability[2, 0] < 0.001
+    lengths = np.linalg.norm(history[2], axis=-1)[:58]
+    assert_allclose(result.dip[2, 0], dip(lengths), rtol=1e-12)  # dead and NaN rows have no say
+
+
+@pytest.mark.parametrize("shape", [(300, 784), (10, 100), (64, 27), (16, 150)], ids=str)
+@pytest.mark.parametrize("name", ["uniform", "normal"])
+def test_freshly_drawn_norms_claim_no_second_peak(rng: np.random.Generator, name: str, shape: tuple[int, int]) -> None:
+    seeds = 100 if shape[0] < 300 else 30
+    draw = {"uniform": lambda: rng.uniform(-1, 1, size=shape), "normal": lambda: rng.normal(size=shape)}[name]
+    history = np.stack([draw().astype(np.float32) for _ in range(seeds)])
+    found = compute(MemoryRun({"fc": history})).dip_probability
+    # nominal would be 5 and 1.5; norms crowd around their mean, which makes dips smaller than the null's
+    assert (found < 0.05).sum() <= 0.05 * seeds
+    assert (found < 0.01).sum() <= 1
+
+
 def test_charts_carry_the_results(history: np.ndarray) -> None:
     result = compute(MemoryRun({"fc": history, "out": history[:, :2]}))
-    lengths, distance, cosine, update, heat, small, table = charts(result)
+    lengths, distance, cosine, update, peaks, heat, small, table = charts(result)
     values = (result.norm_quantiles, result.distance_quantiles, result.cosine_quantiles, result.update_quantiles)
     for chart, quantiles in zip((lengths, distance, cosine, update), values, strict=True):
         assert isinstance(chart, Lines)
         assert_array_equal(chart.y["fc"], quantiles[:, 0, 1])
         assert_array_equal(chart.bands["out"], quantiles[:, 1, [0, 2]].T)
+    assert isinstance(peaks, Lines)
+    assert_array_equal(peaks.x, result.shown)
+    assert_array_equal(peaks.y["out"], result.dip_probability[:, 1])
     assert isinstance(heat, HeatMap)
     assert heat.layer == "fc"
     assert heat.values.shape == (6, 9)

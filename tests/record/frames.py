@@ -24,6 +24,7 @@ class Frames:
     masks: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     metrics: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     notes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
+    optimizers: list[str] = field(default_factory=list)  # seen at work, each once
     sample: dict[str, np.ndarray] | None = None
 
 
@@ -44,7 +45,11 @@ def read(run_file: Path) -> Frames:
             case Kind.METRICS:
                 found.metrics.append((header.step, json.loads(payload)))
             case Kind.NOTE:
-                found.notes.append((header.step, json.loads(payload)))
+                note = json.loads(payload)
+                if note["what"] == "optimizer":
+                    found.optimizers.append(note["reason"])
+                else:
+                    found.notes.append((header.step, note))
             case Kind.SAMPLE:
                 found.sample = dict(decode_arrays(payload))
     return found

@@ -211,7 +211,9 @@ def test_a_named_optimizer_counts_alone(tmp_path):
             update(model, head)
     assert fc1_steps(tmp_path / "a.h5") == list(range(7))
     assert fc1_steps(tmp_path / "b.h5") == list(range(4))
+    assert read(tmp_path / "a.h5").optimizers == ["SGD"]
     assert read(tmp_path / "b.h5").schema.meta["optimizer"] == "SGD"
+    assert read(tmp_path / "b.h5").optimizers == []
 
 
 class Outer(torch.optim.Optimizer):
@@ -698,7 +700,7 @@ def test_the_first_frames(tmp_path):
     model = small()
     with Recorder(model, tmp_path / "a.h5", sample=(torch.zeros(1, 4), torch.zeros(1))):
         train(model, 1)
-    assert read(tmp_path / "a.h5").kinds == [Kind.SCHEMA, Kind.SAMPLE, Kind.STEP, Kind.STEP, Kind.NOTE]
+    assert read(tmp_path / "a.h5").kinds == [Kind.SCHEMA, Kind.SAMPLE, Kind.STEP, Kind.NOTE, Kind.STEP, Kind.NOTE]
     lock = parts_folder(tmp_path / "a.h5") / "lock"
     assert not lock.exists()
     assert json.loads(read(tmp_path / "a.h5").schema.to_json())["meta"]["layers"]

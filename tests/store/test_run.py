@@ -115,6 +115,17 @@ def test_arrays_belong_to_the_caller(make, tmp_path, walk):
             run.steps[0] = 7
 
 
+@pytest.mark.parametrize(
+    ("named", "seen", "known"), [("Adam", [], "Adam"), (None, ["SGD", "Adam"], "SGD, Adam"), (None, [], None)]
+)
+def test_the_optimizer_is_the_named_one_or_those_seen_at_work(make, tmp_path, walk, named, seen, known):
+    steps = walk({"fc1.weight": (3, 4)})
+    notes = [(0, {"what": "optimizer", "reason": name}) for name in seen]
+    with wdyn.open_run(make(tmp_path / "a.h5", steps, meta={"optimizer": named}, notes=notes)) as run:
+        assert run.meta["optimizer"] == known
+        assert run.notes == ()
+
+
 def test_facts_metrics_sample_and_notes(make, tmp_path, walk):
     path = make(
         tmp_path / "mnist.h5", walk({"fc1.weight": (3, 4)}), metrics={"loss": {2: 0.5, 0: 2.0, 1: 1.0}},
@@ -145,8 +156,9 @@ def test_the_checksum_depends_on_every_value(tmp_path, walk):
 @pytest.mark.parametrize(
     ("steps", "expected"),
     [
-        (slice(None, None, 10), [0, 10, 20, 30, 130]), (slice(-2, None), [120, 130]), ([5, 30, 0], [0, 5, 30]),
-        (np.array([29, 29]), [29]), (slice(None, None, -20), [0, 20, 130]), ([130], [130]),
+        (slice(None, None, 10), [0, 10, 20, 30, 130]), (slice(115, None), [120, 130]), ([5, 30, 0], [0, 5, 30]),
+        (np.array([29, 29]), [29]), (slice(25, 60, 3), [25, 28, 40]), ([130], [130]),
+        (slice(-5, 3), [0, 1, 2]), (slice(40, 120), [40, 50, 60, 70, 80, 90, 100, 110]),
     ],
 )  # fmt: skip
 def test_select_steps(make, tmp_path, arrays, steps, expected):
@@ -184,8 +196,12 @@ def test_what_is_not_there_is_said_with_what_is(tmp_path, arrays):
                 ask()
         with pytest.raises(NotFoundError, match="no step -1"):
             run.select(steps=[0, -1])
-        with pytest.raises(MisuseError, match="no step is left"):
-            run.select(steps=slice(50, None))
+        with pytest.raises(NotFoundError, match=r"no step there\. It has 41 steps from 0 to 130\."):
+            run.select(steps=slice(131, None))
+        with pytest.raises(MisuseError, match="no step number was given"):
+            run.select(steps=[])
+        with pytest.raises(MisuseError, match="steps go forward"):
+            run.select(steps=slice(None, None, -1))
         with pytest.raises(NotFoundError, match=r"no layer 'fc1'\. It has: conv"):
             run.select(layers="conv").neurons("fc1", 0)
 
@@ -196,6 +212,21 @@ def test_a_closed_run_says_so(tmp_path, arrays):
     run.close()
     with pytest.raises(MisuseError, match="was closed"):
         run.neurons("fc1", 0)
+
+
+def test_the_bias_is_one_more_column_where_there_is_one(make, tmp_path, walk, rng):
+    steps = walk({"fc1.weight": (6, 5), "fc1.bias": (6,), "out.weight": (2, 6)}, steps=range(35))
+    mask = np.array([1, 1, 0, 1, 1, 1], bool)
+    part = layer("fc1:upper", (4, 5), parameter="fc1.weight", start=2, bias="fc1.bias")
+    layers = [layer("fc1", (6, 5), bias="fc1.bias"), part, layer("out", (2, 6))]
+    with wdyn.open_run(make(tmp_path / "a.h5", steps, layers=layers, masks={20: {"fc1.bias": mask}})) as run:
+        every = {name: np.concatenate([block for _, block in run.blocks(name, bias=True)]) for name in run.layers}
+        for found, (step, arrays) in zip(every["fc1"], steps.items(), strict=True):
+            bias = arrays["fc1.bias"] * (mask if step >= 20 else 1)
+            np.testing.assert_array_equal(found, np.column_stack([arrays["fc1.weight"], bias]))
+        np.testing.assert_array_equal(every["fc1:upper"], every["fc1"][:, 2:])
+        np.testing.assert_array_equal(every["out"], blocks_of(run, "out"))
+        np.testing.assert_array_equal(next(run.select(steps=[30]).blocks("fc1", bias=True))[1][0], every["fc1"][30])
 
 
 def test_each_chunk_is_inflated_once(tmp_path, arrays, monkeypatch):

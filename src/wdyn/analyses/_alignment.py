@@ -1,7 +1,7 @@
 """Sums over all pairs of neurons at many steps at once: the frame potential and its relatives.
 
-Float32 weights of ordinary size take float32 products, twice as fast, with all sums over pairs in float64; the sums were
-then right to 1e-7 from random to fully aligned rows, up to 50,000 of them. Anything else takes float64 throughout.
+Float32 weights of ordinary size take float32 products, twice as fast, with all sums over pairs in float64; the sums
+were then right to 1e-7 from random to fully aligned rows, up to 50,000 of them. Anything else takes float64 throughout.
 """
 
 from __future__ import annotations
@@ -68,12 +68,13 @@ def alignment(block: Array, *, shares: bool = True) -> Alignment:
         else:
             potential, unnormalised, crossed = _inputs_by_inputs(rows, shares=shares)
             even = np.linspace(0, n - 1, COMPARED).round().astype(np.int64)
-            sample = rows._replace(vectors=rows.vectors[:, even], scale=rows.scale[:, even])
-            total, seen = _all_pairs(sample)[2], rows.live[:, even].sum(axis=-1)
+            sample = _Rows(*(each[:, even] for each in rows))
+            total, seen = _all_pairs(sample)[2], sample.live.sum(axis=-1)
             pairs = seen * (seen - 1)
     potential = np.clip(potential, np.maximum(count, count**2 / d), count**2)  # rounding must not leave the bounds
+    none = np.where(count > 0, 0.0, np.nan)
     return Alignment(
-        potential=np.where(count > 0, potential, np.nan), unnormalised_potential=np.where(count > 0, unnormalised, np.nan),
+        potential=potential + none, unnormalised_potential=unnormalised + none,
         mean_cosine=np.divide(total, pairs, out=np.full(len(total), np.nan), where=pairs > 0),
         live=count, dead=rows.dead.sum(axis=-1), non_finite=n - count - rows.dead.sum(axis=-1),
         share=np.where(rows.live, 1.0 + 2.0 * crossed, np.nan),

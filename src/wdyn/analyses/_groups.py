@@ -14,6 +14,7 @@ import numpy as np
 from wdyn.analyses._charts import Array
 
 Mode = Literal["ray", "line"]
+Method = Literal["average", "hdbscan"]
 
 FALSE_CLAIM = 0.01
 """Chance that a layer of random directions shows any group at one step."""
@@ -74,21 +75,23 @@ def merge_tree(cosine: Array, mode: Mode) -> Array:
     return np.asarray(linkage(squareform(distance, checks=False), "average"))
 
 
-def chance_distance(count: int, inputs: int, mode: Mode) -> float:
+def chance_distance(count: int, inputs: int, mode: Mode, *, pairs: float = FALSE_CLAIM) -> float:
     """Cosine distance that no two of some random directions undercut, with probability of at least 99 %.
 
     For independent uniform directions (1 - cos) / 2 follows a Beta((D-1)/2, (D-1)/2) distribution. Pairs are
-    independent two by two, so the expected number of pairs below the returned distance is exactly `FALSE_CLAIM`, and
-    the chance of any is at most that. Weights drawn from a cube, as by most initialisations, have directions that are
+    independent two by two, so the expected number of pairs below the returned distance is exactly `pairs`, and the
+    chance of any is at most that. Weights drawn from a cube, as by most initialisations, have directions that are
     not quite uniform: measured 2.3 % instead of 1 % for 64 neurons of 9 inputs, no excess seen from 25 inputs on.
 
     Args:
         count: N, number of directions.
         inputs: D, their dimension.
         mode: as for `merge_tree`.
+        pairs: expected number of pairs below the distance; more than the default only to see what chance groups are
+            like.
 
     Returns:
-        Distance in (0, 1]; 0 where no group can be told from chance: fewer than two neurons, a single input (all
+        Distance in (0, 2]; 0 where no group can be told from chance: fewer than two neurons, a single input (all
         cosines are 1 or -1), or so many neurons of two inputs that the distance drowns in rounding.
     """
     if count < 2 or inputs < 2:
@@ -96,7 +99,7 @@ def chance_distance(count: int, inputs: int, mode: Mode) -> float:
     from scipy.special import betaincinv
 
     half = (inputs - 1) / 2
-    tail = FALSE_CLAIM / (count * (count - 1) / 2)
+    tail = min(pairs / (count * (count - 1) / 2), 1.0)
     distance = 2.0 * float(betaincinv(half, half, tail / 2 if mode == "line" else tail))
     return distance if distance > ROUNDING else 0.0
 
@@ -111,21 +114,74 @@ def cut(tree: Array, distance: float) -> Array:
     Returns:
         (N,) int64, 0 for the largest group, then by falling size and rising first row; -1 for a row on its own.
     """
-    alone = np.full(len(tree) + 1, -1)
     if not len(tree) or distance <= 0:
-        return alone
+        return np.full(len(tree) + 1, -1)
     from scipy.cluster.hierarchy import fcluster
 
-    _, first, inverse, sizes = np.unique(
-        fcluster(tree, distance, "distance"), return_index=True, return_inverse=True, return_counts=True
-    )
-    by_size = np.lexsort((first, -sizes))
-    rank = np.empty_like(by_size)
-    rank[by_size] = np.arange(len(by_size))
-    return np.where(sizes[inverse] > 1, rank[inverse], alone)
+    return by_size(fcluster(tree, distance, "distance"))
 
 
-def groups_at(cosine: Array, live: Array, inputs: int, mode: Mode) -> Array:
+def by_size(parts: Array) -> Array:
+    """Number the parts of two rows or more.
+
+    Args:
+        parts: (N,) int, part of each row; negative for a row on its own.
+
+    Returns:
+        (N,) int64, 0 for the largest part, then by falling size and rising first row; -1 for a row on its own.
+    """
+    _, first, inverse, sizes = np.unique(parts, return_index=True, return_inverse=True, return_counts=True)
+    alone = (parts < 0) | (sizes[inverse] < 2)
+    order = np.lexsort((first, -np.where(parts[first] < 0, 0, sizes)))
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return np.where(alone, -1, rank[inverse])
+
+
+def dense(cosine: Array, mode: Mode, distance: float) -> Array:
+    """Groups of two rows or more by HDBSCAN, which need not be round: each member is close to some other member.
+
+    HDBSCAN gives every row that once hung on a group to it, however far. So a row stays only where another member is
+    within the distance, and groups that came apart below it are not split: no random directions then make a group
+    more often than they make one close pair.
+
+    Args:
+        cosine: (N, N) symmetric, in [-1, 1].
+        mode: as for `merge_tree`.
+        distance: what counts as close; 0 gives no group.
+
+    Returns:
+        (N,) int64 as from `cut`.
+
+    Source:
+        Campello, Moulavi & Sander, Density-based clustering based on hierarchical density estimates (2013); the
+        distance below which nothing is split: Malzer & Baum, A hybrid approach to hierarchical density-based cluster
+        selection (2020).
+    """
+    if len(cosine) < 2 or distance <= 0:
+        return np.full(len(cosine), -1)
+    from sklearn.cluster import HDBSCAN
+
+    apart = np.maximum(1.0 - (np.abs(cosine) if mode == "line" else cosine), ROUNDING)  # HDBSCAN divides by distances
+    found = HDBSCAN(
+        min_cluster_size=2, min_samples=2, metric="precomputed", cluster_selection_epsilon=distance,
+        allow_single_cluster=True, copy=True,
+    ).fit(apart)  # fmt: skip
+    same = found.labels_[:, None] == found.labels_
+    np.fill_diagonal(same, False)
+    close = (same & (apart <= distance)).any(axis=1)
+    return by_size(np.where(close, found.labels_, -1))
+
+
+def groups_at(
+    cosine: Array,
+    live: Array,
+    inputs: int,
+    mode: Mode,
+    *,
+    method: Method = "average",
+    pairs: float = FALSE_CLAIM,
+) -> Array:
     """Groups of a layer at one step, against chance.
 
     Args:
@@ -133,14 +189,20 @@ def groups_at(cosine: Array, live: Array, inputs: int, mode: Mode) -> Array:
         live: (N,) bool, rows that have a direction.
         inputs: D.
         mode: as for `merge_tree`.
+        method: average linkage or HDBSCAN.
+        pairs: as for `chance_distance`.
 
     Returns:
         (N,) int64 as from `cut`; -1 for dead rows as well.
     """
     rows = np.flatnonzero(live)
     labels = np.full(len(live), -1)
-    tree = merge_tree(cosine[np.ix_(rows, rows)], mode)
-    labels[rows] = cut(tree, chance_distance(len(rows), inputs, mode))
+    between = cosine[np.ix_(rows, rows)]
+    distance = chance_distance(len(rows), inputs, mode, pairs=pairs)
+    if method == "hdbscan":
+        labels[rows] = dense(between, mode, distance)
+    else:
+        labels[rows] = cut(merge_tree(between, mode), distance)
     return labels
 
 

@@ -40,7 +40,7 @@ def shares(vectors: Array) -> Array:
     Raises:
         MisuseError: a row has zero norm or is not finite.
     """
-    return 2.0 * _squared_cosines(vectors).sum(axis=1) - 1.0
+    return np.asarray(2.0 * _squared_cosines(vectors).sum(axis=1) - 1.0)
 
 
 def greedy_order(vectors: Array, *, largest: bool) -> Removal:

@@ -4,14 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
 from wdyn.analyses._charts import Array, Chart, Lines, Table
-from wdyn.analyses._groups import MOST_ROWS, Mode, chance_distance, cosines, groups_at, persistent, spaced
+from wdyn.analyses._group_summary import summary
+from wdyn.analyses._groups import (
+    MOST_ROWS,
+    Method,
+    Mode,
+    chance_distance,
+    cosines,
+    groups_at,
+    persistent,
+    spaced,
+)
+from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines
 from wdyn.analyses._neurons import directions, shown_steps
 from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._stability import stability_of_neurons
+from wdyn.errors import MisuseError
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -22,32 +35,47 @@ LISTED = 10
 
 @dataclass(frozen=True)
 class Clusters(Result):
-    """Groups by average linkage, in mode `ray` (1 - cos) and `line` (1 - |cos|, opposite neurons together).
+    """Groups in mode `ray` (1 - cos) and `line` (1 - |cos|, opposite neurons together).
 
-    A group is two or more neurons whose parts are, on average, closer than any two of as many random directions come
-    with probability 99 %. Neurons without a group count as groups of one in `*_effective`.
+    By average linkage a group is two or more neurons whose parts are, on average, closer than any two of as many random
+    directions come with probability 99 %; by HDBSCAN each neuron of it has another that close. Neurons without a group
+    count as groups of one in `*_effective`.
 
     Attributes:
+        method: `average` or `hdbscan`.
         shown: (T,) int64, the steps looked at, at most 60.
-        rows: (L,) int64, neurons of the layer.
         neurons: layer to (n,) int64, the neurons looked at: all, or 2,048 evenly spaced.
-        live: (T, L) int64, those of them that have a direction.
-        ray_cosine: (T, L) float64, mean cosine that the parts of a group exceed; NaN where no claim is possible.
-        line_cosine: (T, L) float64, the same for |cosine|.
-        ray_groups: (T, L) int64, number of groups.
-        line_groups: (T, L) int64.
-        ray_share: (T, L) float64 in [0, 1], share of live neurons in groups; NaN where none is live.
-        line_share: (T, L) float64.
-        ray_largest: (T, L) int64, neurons in the largest group, 0 where there is none.
-        line_largest: (T, L) int64.
-        ray_effective: (T, L) float64, n²/Σ size², groups of equal size that would be as concentrated; NaN if none live.
-        line_effective: (T, L) float64.
+        events: layer to what happened to groups in mode `ray`.
+        rows: neurons of the layer.
+        live: those looked at that have a direction.
+        ray_cosine: cosine that groups were found with; NaN where no claim is possible.
+        line_cosine: the same for |cosine|.
+        ray_groups: number of groups.
+        line_groups: the same on lines.
+        ray_share: in [0, 1], share of live neurons in groups; NaN where none is live.
+        line_share: the same on lines.
+        ray_largest: neurons in the largest group, 0 where there is none.
+        line_largest: the same on lines.
+        ray_effective: n²/Σ size², groups of equal size that would be as concentrated; NaN where none is live.
+        line_effective: the same on lines.
         ray_members: layer to (T, n) int64, group of each neuron, the same number through time; -1 for none.
-        line_members: layer to (T, n) int64.
+        line_members: the same on lines.
+        births: groups (mode `ray`) linked with none of the shown step before, see `lifelines`; 0 at the first step.
+        deaths: groups of the shown step before that are linked with none.
+        merges: groups linked with several of the shown step before.
+        splits: groups of the shown step before that are linked with several.
+        first_stability: layer to (n,) float64 in [0, 1], mean Jaccard index of the neuron's group (mode `ray`, first
+            step) with its best match when half of the inputs are left out; NaN without a group, with fewer than 4
+            inputs or more than 512 live neurons.
+        last_stability: the same at the last step.
+        first_stability_by_chance: stability of the most stable group in 20 layers of random directions; NaN likewise.
+        last_stability_by_chance: the same at the last step.
     """
 
+    method: Method
     shown: np.ndarray
     neurons: dict[str, np.ndarray]
+    events: dict[str, list[Event]]
     rows: np.ndarray = measured("layer")
     live: np.ndarray = measured("shown", "layer")
     ray_cosine: np.ndarray = measured("shown", "layer")
@@ -62,63 +90,43 @@ class Clusters(Result):
     line_effective: np.ndarray = measured("shown", "layer")
     ray_members: dict[str, np.ndarray] = measured("layer", "shown", "neuron")
     line_members: dict[str, np.ndarray] = measured("layer", "shown", "neuron")
+    births: np.ndarray = measured("shown", "layer")
+    deaths: np.ndarray = measured("shown", "layer")
+    merges: np.ndarray = measured("shown", "layer")
+    splits: np.ndarray = measured("shown", "layer")
+    first_stability: dict[str, np.ndarray] = measured("layer", "neuron")
+    last_stability: dict[str, np.ndarray] = measured("layer", "neuron")
+    first_stability_by_chance: np.ndarray = measured("layer")
+    last_stability_by_chance: np.ndarray = measured("layer")
 
 
-class Summary(NamedTuple):
-    """What one step's groups amount to.
-
-    Attributes:
-        groups: their number.
-        share: share of live neurons in them, NaN where none is live.
-        largest: size of the largest, 0 where there is none.
-        effective: n²/Σ size² with neurons on their own as groups of one, NaN where none is live.
-    """
-
-    groups: int
-    share: float
-    largest: int
-    effective: float
-
-
-def summary(labels: Array, live: int) -> Summary:
-    """Count the groups of one step.
-
-    Args:
-        labels: (N,) int, group of each neuron, -1 for none.
-        live: number of neurons that have a direction.
-
-    Returns:
-        The counts.
-
-    Source:
-        The effective number is the inverse Simpson index (Simpson, Measurement of diversity, Nature 163, 1949).
-    """
-    sizes = np.unique(labels[labels >= 0], return_counts=True)[1]
-    if not live:
-        return Summary(0, np.nan, 0, np.nan)
-    grouped = int(sizes.sum())
-    effective = live**2 / (int((sizes**2).sum()) + live - grouped)
-    return Summary(len(sizes), grouped / live, int(sizes.max(initial=0)), effective)
-
-
-def compute(run: Run, *, progress: Callable[[float], object] | None = None) -> Clusters:
+def compute(
+    run: Run, *, method: Method = "average", seed: int = 0, progress: Callable[[float], object] | None = None
+) -> Clusters:
     """Find the groups of every layer at up to 60 steps.
 
     Args:
         run: the run.
+        method: `average` linkage, or `hdbscan` for groups that need not be round.
+        seed: of the random halves and random layers that stability is measured with.
         progress: called with the share of the work done.
 
     Returns:
         The groups; dead rows are in none and counted by `live`.
+
+    Raises:
+        MisuseError: no such method.
     """
+    if method not in get_args(Method):
+        raise MisuseError(f"no method {method!r} to find groups with. There are: {', '.join(get_args(Method))}")
     shown = run.steps[shown_steps(run.steps, MOST_STEPS)]
     chosen = run.select(steps=shown)
     found = {}
     for i, layer in enumerate(run.layers):
-        found[layer] = _layer(chosen, layer, len(shown))
+        found[layer] = _layer(chosen, layer, method, seed)
         if progress:
             progress((i + 1) / len(run.layers))
-    return _assemble(run, shown, found)
+    return _assemble(run, method, shown, found)
 
 
 class _Found(NamedTuple):
@@ -126,22 +134,30 @@ class _Found(NamedTuple):
     live: Array  # (T,)
     cosine: dict[Mode, Array]  # (T,)
     members: dict[Mode, Array]  # (T, n)
+    events: list[Event]
+    stability: list[tuple[Array, float]]  # first and last step: (n,) and by chance
 
 
-def _layer(chosen: Run, layer: str, count: int) -> _Found:
-    rows, inputs = chosen.layers[layer].rows, chosen.layers[layer].columns
+def _layer(chosen: Run, layer: str, method: Method, seed: int) -> _Found:
+    rows, inputs, count = chosen.layers[layer].rows, chosen.layers[layer].columns, len(chosen.steps)
     neurons = spaced(rows, MOST_ROWS)
     live = np.zeros(count, dtype=np.int64)
     members: dict[Mode, Array] = {mode: np.full((count, len(neurons)), -1) for mode in ("ray", "line")}
     for at, block in chosen.blocks(layer):
         for t, vectors in enumerate(block, start=at):
-            unit, _, alive = directions(vectors[neurons])
+            unit, _, live_now = directions(vectors[neurons])
             cosine = cosines(unit)
-            live[t] = alive.sum()
+            live[t] = live_now.sum()
             for mode, labels in members.items():
-                labels[t] = groups_at(cosine, alive, inputs, mode)
+                labels[t] = groups_at(cosine, live_now, inputs, mode, method=method)
     cosine_needed = {mode: np.array([_cosine(n, inputs, mode) for n in live.tolist()]) for mode in members}
-    return _Found(neurons, live, cosine_needed, {mode: persistent(labels) for mode, labels in members.items()})
+    lasting = {mode: persistent(labels) for mode, labels in members.items()}
+    rng = np.random.default_rng(seed)  # a layer's numbers do not depend on the other layers
+    ends = [
+        stability_of_neurons(chosen.neurons(layer, int(chosen.steps[t]))[neurons], lasting["ray"][t], method, rng=rng)
+        for t in (0, -1)
+    ]
+    return _Found(neurons, live, cosine_needed, lasting, lifelines(lasting["ray"], live), ends)
 
 
 def _cosine(count: int, inputs: int, mode: Mode) -> float:
@@ -149,33 +165,34 @@ def _cosine(count: int, inputs: int, mode: Mode) -> float:
     return 1.0 - distance if distance else np.nan
 
 
-def _assemble(run: Run, shown: Array, found: dict[str, _Found]) -> Clusters:
+def _assemble(run: Run, method: Method, shown: Array, found: dict[str, _Found]) -> Clusters:
     shape = len(shown), len(found)
-    ray, line = _summaries(shape, found, "ray"), _summaries(shape, found, "line")
+    layers, each = tuple(found), tuple(found.values())
+    numbers: dict[str, Any] = {}
+    for mode in get_args(Mode):
+        groups, share, largest, effective = _summaries(shape, found, mode)
+        numbers |= {
+            f"{mode}_cosine": _columns(shape, [one.cosine[mode] for one in each]),
+            f"{mode}_groups": groups.astype(np.int64), f"{mode}_share": share,
+            f"{mode}_largest": largest.astype(np.int64), f"{mode}_effective": effective,
+            f"{mode}_members": {layer: one.members[mode] for layer, one in found.items()},
+        }  # fmt: skip
+    happened = _columns((*shape, 4), [counts(one.events, len(shown)) for one in each])
+    for k, field in enumerate(("births", "deaths", "merges", "splits")):
+        numbers[field] = happened[..., k].astype(np.int64)
+    for end, at in (("first", 0), ("last", -1)):
+        numbers[f"{end}_stability"] = {layer: one.stability[at][0] for layer, one in found.items()}
+        numbers[f"{end}_stability_by_chance"] = np.array([one.stability[at][1] for one in each], dtype=np.float64)
     return Clusters(
-        run=run.name,
-        steps=run.steps,
-        layers=tuple(found),
-        shown=shown,
-        neurons={layer: each.neurons for layer, each in found.items()},
-        rows=np.array([run.layers[layer].rows for layer in found], dtype=np.int64),
-        live=_columns(shape, [each.live for each in found.values()]),
-        ray_cosine=_columns(shape, [each.cosine["ray"] for each in found.values()]),
-        line_cosine=_columns(shape, [each.cosine["line"] for each in found.values()]),
-        ray_groups=ray[0].astype(np.int64),
-        line_groups=line[0].astype(np.int64),
-        ray_share=ray[1],
-        line_share=line[1],
-        ray_largest=ray[2].astype(np.int64),
-        line_largest=line[2].astype(np.int64),
-        ray_effective=ray[3],
-        line_effective=line[3],
-        ray_members={layer: each.members["ray"] for layer, each in found.items()},
-        line_members={layer: each.members["line"] for layer, each in found.items()},
-    )
+        run=run.name, steps=run.steps, layers=layers, method=method, shown=shown,
+        neurons={layer: one.neurons for layer, one in found.items()},
+        events={layer: one.events for layer, one in found.items()},
+        rows=np.array([run.layers[layer].rows for layer in layers], dtype=np.int64),
+        live=_columns(shape, [one.live for one in each]), **numbers,
+    )  # fmt: skip
 
 
-def _columns(shape: tuple[int, int], columns: list[Array]) -> Array:
+def _columns(shape: tuple[int, ...], columns: list[Array]) -> Array:
     return np.stack(columns, axis=1) if columns else np.empty(shape)
 
 
@@ -196,8 +213,15 @@ def charts(result: Clusters) -> list[Chart]:
         _lines(result, "Neurons in groups", result.ray_share, "share of live neurons"),
         _lines(result, "Effective number of groups", effective, "effective groups / live neurons"),
         _thresholds(result),
-        *(_largest(result, layer) for layer in result.layers),
+        *(chart for j, layer in enumerate(result.layers) for chart in _of_layer(result, j, layer)),
     ]
+
+
+def _of_layer(result: Clusters, j: int, layer: str) -> list[Chart]:
+    lifelines_of = lifeline_charts(
+        layer, result.shown, result.ray_members[layer], neurons=result.neurons[layer], events=result.events[layer]
+    )
+    return [_largest(result, j, layer), *lifelines_of]
 
 
 def _lines(result: Clusters, title: str, values: Array, label: str) -> Lines:
@@ -233,18 +257,24 @@ def _claims(needed: Array) -> list[float | str]:
     return ["no claim possible" if np.isnan(value) else float(value) for value in needed]
 
 
-def _largest(result: Clusters, layer: str) -> Table:
-    labels, neurons = result.ray_members[layer][-1], result.neurons[layer]
-    members = [neurons[labels == group] for group in range(min(LISTED, labels.max(initial=-1) + 1))]
+def _largest(result: Clusters, j: int, layer: str) -> Table:
+    labels, neurons, stability = result.ray_members[layer][-1], result.neurons[layer], result.last_stability[layer]
+    members = [labels == group for group in range(min(LISTED, labels.max(initial=-1) + 1))]
     return Table(
         title=f"Largest groups at step {result.shown[-1]}",
         columns={
             "group": list(range(len(members))),
-            "neurons": [len(each) for each in members],
-            "first members": [", ".join(map(str, each[:LISTED])) for each in members],
+            "neurons": [int(each.sum()) for each in members],
+            "comes back with half of the inputs": [_stable(stability[each][0]) for each in members],
+            "most of any group in 20 random layers": [_stable(result.last_stability_by_chance[j])] * len(members),
+            "first members": [", ".join(map(str, neurons[each][:LISTED])) for each in members],
         },
         layer=layer,
     )
+
+
+def _stable(value: float) -> float | str:
+    return "not measured" if np.isnan(value) else float(value)
 
 
 ANALYSIS = Analysis(
@@ -252,9 +282,13 @@ ANALYSIS = Analysis(
     compute=compute,
     charts=charts,
     reading=(
-        "A group is two or more neurons joined by average linkage on the cosine distance, cut where a layer of random "
-        "directions would show any group in 1 of 100 cases (closed form, Beta distribution of the cosine with a "
-        "Bonferroni bound over pairs). Neurons that condense onto few directions form few large groups "
-        "(Zhou et al., Towards understanding the condensation of neural networks at initial training, 2022)."
+        "A group is two or more neurons joined by average linkage on the cosine distance (or HDBSCAN), cut where a "
+        "layer of random directions would show any group in 1 of 100 cases (closed form, Beta distribution of the "
+        "cosine with a Bonferroni bound over pairs). Neurons that condense onto few directions form few large "
+        "groups (Zhou et al., Towards understanding the condensation of neural networks at initial training, 2022). "
+        "Comes back: mean Jaccard index with its best match when half of the inputs are left out (after Hennig "
+        "2007). Groups of consecutive steps are linked by half of the smaller one's members: a group with no link "
+        "to the step before is born, with several merged; with none to the step after it dies, with several it "
+        "splits."
     ),
 )

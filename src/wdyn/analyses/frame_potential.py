@@ -30,6 +30,7 @@ class FramePotential(Result):
     """Alignment of the neurons of each layer at each step; NaN where no neuron is live.
 
     Attributes:
+        shown: (T,) int64, the steps at which single neurons are kept: at most 200, fewer for wide networks.
         potential: FP, the sum of squared cosines over all ordered pairs of live neurons, in [floor, n**2].
         normalised: FP / n**2, in [1 / min(n, D), 1]; 1 when all neurons lie on one line.
         over_floor: FP / floor, at least 1; 1 is perfectly spread.
@@ -49,7 +50,6 @@ class FramePotential(Result):
             the others, and where the simplex would not fit into D inputs.
         compared: number of neurons that `mean_cosine` looks at: all, or 512 of layers with more than that and than
             inputs.
-        shown: (T,) int64, the steps at which single neurons are kept: at most 200, fewer for wide networks.
         share: by how much the neuron's absence would lower FP, in [1, 2n - 1]; NaN where it has no direction.
         largest_first_at_start: FP / floor of the neurons that remain after 0 to n - 1 removals at the first step, each
             of the neuron with the largest share. Of more than 2,048 neurons as many evenly spaced ones.
@@ -60,6 +60,7 @@ class FramePotential(Result):
         random_order_at_end: mean over all orders.
     """
 
+    shown: Array
     potential: Array = measured("step", "layer")
     normalised: Array = measured("step", "layer")
     over_floor: Array = measured("step", "layer")
@@ -76,7 +77,6 @@ class FramePotential(Result):
     floor: Array = measured("step", "layer")
     collapse: Array = measured("layer")
     compared: Array = measured("layer", unit="neurons")
-    shown: Array
     share: Mapping[str, Array] = measured("layer", "shown", "neuron")
     largest_first_at_start: Mapping[str, Array] = measured("layer", "index")
     smallest_first_at_start: Mapping[str, Array] = measured("layer", "index")
@@ -131,9 +131,10 @@ def compute(run: Run, *, bias: bool = False, progress: Callable[[float], object]
             for name in SUMS:
                 table[name][here, j] = getattr(sums, name)
     inputs = [layer.columns + (bias and layer.bias is not None) for layer in run.layers.values()]
+    numbers: dict[str, Any] = _against_chance(table, np.array(inputs)) | _curves(run, bias=bias)
     return FramePotential(
-        run=run.name, steps=run.steps, layers=tuple(run.layers), shown=run.steps[positions], share=share,
-        collapse=_collapse(run), **_against_chance(table, np.array(inputs)), **_curves(run, bias=bias),
+        run=run.name, steps=run.steps, layers=tuple(run.layers), shown=run.steps[positions],
+        share=share, collapse=_collapse(run), **numbers,
         compared=np.array([compared(layer.rows, d) for layer, d in zip(run.layers.values(), inputs, strict=True)]),
     )  # fmt: skip
 
@@ -229,7 +230,7 @@ def _share_z(result: FramePotential, layer: str) -> Array:
     n, mean, deviation = (each[at, j, None] for each in (result.live, result.null_mean, result.null_deviation))
     excess = result.share[layer] - (2 * n * mean - 1)
     deviation = np.sqrt(2 / np.maximum(n, 1)) * deviation * n**2
-    return np.divide(excess, deviation, out=np.full(excess.shape, np.nan), where=deviation > 0)
+    return np.asarray(np.divide(excess, deviation, out=np.full(excess.shape, np.nan), where=deviation > 0))
 
 
 def _removals(result: FramePotential, layer: str) -> Lines:
@@ -245,8 +246,9 @@ def _removals(result: FramePotential, layer: str) -> Lines:
     for both in lines.values():
         both.update({name: np.append(v, np.full(length - len(v), np.nan)) for name, v in both.items()})
     rows = _rows(result)[result.layers.index(layer)]
+    of = f", of {length} of {rows}" if length < rows else ""
     return Lines(
-        title="Frame potential / floor of the neurons that remain" + (f", of {length} of {rows}" if length < rows else ""),
+        title=f"Frame potential / floor of the neurons that remain{of}",
         layer=layer, x=np.arange(length), y=lines["largest_first"] | lines["smallest_first"],
         reference=lines["random_order"], x_label="neurons removed, by share", y_label="frame potential / floor",
     )  # fmt: skip
@@ -278,8 +280,8 @@ ANALYSIS = Analysis(
     reading=(
         "The frame potential is the sum of squared cosines over all pairs of neurons of a layer (Benedetto & Fickus "
         "2003): inside the band the neurons point as independent random directions do, above it they align, and at the "
-        "floor they spread as evenly as they can. N² divided by it counts the directions in use; w and −w count as one. "
-        "A neuron's share is what the potential falls by without it; where removal by share leaves the dashed mean of "
-        "random orders far behind at the last step but not at the first, few neurons carry the alignment."
+        "floor they spread as evenly as they can. N² divided by it counts the directions in use; w and −w count as "
+        "one. A neuron's share is what the potential falls by without it. Few neurons carry the alignment where the "
+        "potential falls faster than the dashed mean over random orders, at the last step but not at the first."
     ),
 )

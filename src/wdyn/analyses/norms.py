@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Chart, Lines, Table
+from wdyn.analyses._dip import dip, dip_probability
 from wdyn.analyses._neuron_maps import neuron_map, shown_positions
 from wdyn.analyses._neurons import Array, Directions, directions, every_block, pieces, quantiles, row_norms
 from wdyn.analyses._spec import Analysis, Result, measured
@@ -38,6 +39,9 @@ class Norms(Result):
         distance_quantiles: of the distance.
         cosine_quantiles: of the cosine.
         update_quantiles: of the update.
+        dip: Hartigan's dip of the norms of the live neurons, in [1 / (2n), 1/4]: their distance from having a single
+            peak; NaN without a live neuron.
+        dip_probability: chance of a dip at least this large where there is a single peak, in [0.0001, 1].
         dead: number of all-zero rows.
         non_finite: number of rows with NaN or infinity.
         still: number of neurons at their start: cosine above 0.9 and norm within 10 % of the first. All live ones at
@@ -53,6 +57,8 @@ class Norms(Result):
     distance_quantiles: Array = measured("step", "layer", "index", unit="weight")
     cosine_quantiles: Array = measured("step", "layer", "index")
     update_quantiles: Array = measured("step", "layer", "index")
+    dip: Array = measured("shown", "layer")
+    dip_probability: Array = measured("shown", "layer")
     dead: Array = measured("step", "layer", unit="neurons")
     non_finite: Array = measured("step", "layer", unit="neurons")
     still: Array = measured("step", "layer", unit="neurons")
@@ -140,8 +146,18 @@ def compute(run: Run, *, progress: Callable[[float], object] | None = None) -> N
             values = getattr(moved, key)
             quantile[f"{key}_quantiles"][here, j] = np.stack(quantiles(values, SHARES), axis=-1)
             neurons[key][layer][places] = values[positions[places] - here.start]
-    numbers: dict[str, Any] = neurons | quantile | counts
+    numbers: dict[str, Any] = neurons | quantile | counts | _dips(neurons["norm"])
     return Norms(run=run.name, steps=run.steps, layers=tuple(rows), shown=run.steps[positions], **numbers)
+
+
+def _dips(norms: dict[str, Array]) -> dict[str, Array]:
+    """Dip and its probability, each (T, L), of (T, N) norms of each layer."""
+    live = [[now[now > 0] for now in values] for values in norms.values()]  # NaN is not above 0
+    dips = np.array([[dip(now) if len(now) else np.nan for now in layer] for layer in live]).T
+    chances = [
+        [dip_probability(d, len(now)) for d, now in zip(*both, strict=True)] for both in zip(dips.T, live, strict=True)
+    ]
+    return {"dip": dips, "dip_probability": np.array(chances).T}
 
 
 def _movements(run: Run, progress: Callable[[float], object] | None) -> Iterator[tuple[int, str, slice, Movement]]:
@@ -158,12 +174,13 @@ def _movements(run: Run, progress: Callable[[float], object] | None) -> Iterator
 
 
 def charts(result: Norms) -> list[Chart]:
-    """Median and 10 to 90 % of the neurons for each quantity, one heat map per layer, a table of counts."""
+    """Median and 10 to 90 % of the neurons for each quantity, the dip, one heat map per layer, a table of counts."""
     return [
         _lines(result, result.norm_quantiles, "norm of a neuron"),
         _lines(result, result.distance_quantiles, "distance to the first step"),
         _lines(result, result.cosine_quantiles, "cosine to the first step"),
         _lines(result, result.update_quantiles, "relative change per recorded step"),
+        _peaks(result),
         *(neuron_map(result, layer, result.norm[layer], label="norm") for layer in result.layers),
         _counts(result),
     ]
@@ -176,6 +193,14 @@ def _lines(result: Norms, values: Array, label: str) -> Lines:
         x=result.steps, y=dict(zip(result.layers, middle.T, strict=True)),
         bands={layer: (low[:, j], high[:, j]) for j, layer in enumerate(result.layers)},
         x_label="optimiser step", y_label=label, band_label="10 to 90 % of the neurons",
+    )  # fmt: skip
+
+
+def _peaks(result: Norms) -> Lines:
+    return Lines(
+        title="Do the norms have one peak? Small where they form two groups",
+        x=result.shown, y=dict(zip(result.layers, result.dip_probability.T, strict=True)),
+        reference={"1 %": 0.01}, x_label="optimiser step", y_label="chance of such a dip with one peak", y_scale="log",
     )  # fmt: skip
 
 
@@ -192,6 +217,7 @@ def _counts(result: Norms) -> Table:
             "never trained": result.still[-1].tolist() if trained else [np.nan] * len(result.layers),
             "median norm, first": result.norm_quantiles[0, :, 1].tolist(),
             "median norm, last": result.norm_quantiles[-1, :, 1].tolist(),
+            "chance of the norms' dip with one peak": result.dip_probability[-1].tolist(),
             "median cosine to the start": result.cosine_quantiles[-1, :, 1].tolist(),
         },
     )
@@ -204,6 +230,8 @@ ANALYSIS = Analysis(
     reading=(
         "Norm, distance to the first recorded step (the capacity of Neyshabur et al. 2018), cosine to it, and change "
         "from one recorded step to the next, for each neuron's weight vector. A neuron counts as never trained while "
-        "its cosine to the start is above 0.9 and its norm within 10 % of the first; as dead if all its weights are 0."
+        "its cosine to the start is above 0.9 and its norm within 10 % of the first; as dead if all its weights are 0. "
+        "Whether the norms fall into two groups is told by Hartigan's dip against uniform numbers, the hardest null "
+        "with one peak."
     ),
 )

@@ -88,6 +88,7 @@ class Recorder:
         self._pid, self.step_count = os.getpid(), 0
         self._closed = self._ended = False
         self._counted_by: str | None = None
+        self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
         self._missing: Missing | None = None  # in a row up to now, not yet handed to the writer
         self.path = claim_default(type(unwrapped(model)).__name__) if path is None else claim(Path(path))
         self._complaints = Complaints(self.path)
@@ -171,7 +172,14 @@ class Recorder:
         self._guarded(lambda: self._settle(updated=False))
 
     def _after(self, optimizer: Optimizer) -> None:
-        self._guarded(lambda: None if was_skipped(optimizer) else self._count("an optimizer"))
+        self._guarded(lambda: None if was_skipped(optimizer) else self._updated(optimizer))
+
+    def _updated(self, optimizer: Optimizer) -> None:
+        name = type(optimizer).__name__
+        if name not in self._optimizers:
+            self._optimizers.add(name)
+            self._put(Kind.NOTE, note("optimizer", name))
+        self._count("an optimizer")
 
     def _guarded(self, act: Callable[[], None]) -> None:
         """Nothing that goes wrong in here may reach the training."""

@@ -55,7 +55,7 @@ class JournalSource:
         self.metrics = _metrics(small[Kind.METRICS])
         self.masks = _mask_tracks(small[Kind.MASKS], self.tensors)
         notes += [{**json.loads(payload), "step": step} for step, payload in small[Kind.NOTE]]
-        self.meta: dict[str, Any] = {**self.schema.meta, "notes": notes}
+        self.meta: dict[str, Any] = _with_optimizer(self.schema.meta, notes)
         self._sample = next((each for each in frames if each.header.kind is Kind.SAMPLE), None)
         text = ",".join(f"{frame.header.checksum:08x}" for frame in frames)
         self.checksum = f"{crc32(text.encode()):08x}"
@@ -176,6 +176,13 @@ def _read_small(frames: list[Frame]) -> tuple[dict[Kind, list[_Payload]], list[d
                     raise
                 damaged.append(damage_note(frame.header.step, f"{kind.name.lower()} lost: {error}"))
     return small, damaged
+
+
+def _with_optimizer(meta: dict[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
+    """The facts of the run; an optimizer that the Recorder was not told of is known by its first update."""
+    seen = [each["reason"] for each in notes if each.get("what") == "optimizer"]
+    known = meta["optimizer"] or ", ".join(seen) or None
+    return {**meta, "optimizer": known, "notes": [each for each in notes if each.get("what") != "optimizer"]}
 
 
 def damage_note(step: int, reason: str) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby, product
 from pathlib import Path
+from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,19 +45,45 @@ class _Task(NamedTuple):
     target: tuple[Any, ...]
 
 
+class _Kept:
+    """Chunks that were inflated and checked, up to a number of bytes.
+
+    The first to come stay. To drop what was used longest ago would be of no use: each pass goes from the first step to
+    the last, and would drop just what the next pass begins with.
+    """
+
+    def __init__(self, room: int) -> None:
+        self._room, self._chunks, self._lock = room, dict[Any, Array](), Lock()
+
+    def get(self, key: Any, inflate: Callable[[], Array]) -> Array:
+        found = self._chunks.get(key)
+        if found is None:
+            found = inflate()
+            with self._lock:
+                if key not in self._chunks and found.nbytes <= self._room:
+                    self._room -= found.nbytes
+                    self._chunks[key] = found
+        return found
+
+
 class PackedSource:
     """A run.h5, checked against FORMAT.md when it is opened; see `Source`."""
 
     condition: Condition = "finished"
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, keep: int = 0) -> None:
         """Open the file and read all but its tensors and its sample.
+
+        Args:
+            path: of the file.
+            keep: bytes of weights to keep in memory once they were read.
 
         Raises:
             RunFileError: it is not a run file that this wdyn reads.
             DamagedError: what was read does not match its checksum.
         """
         self.path = path
+        self._kept = _Kept(keep)
         self._file = open_file(path)
         self._handles: dict[str, Any] = {}
         self._pool = ThreadPoolExecutor(THREADS, "wdyn-read")
@@ -155,7 +182,8 @@ class PackedSource:
         return out
 
     def _fill(self, out: Array, path: str, task: _Task) -> None:
-        out[task.target] = self.chunk(path, task.offset)[task.source]
+        chunk = self._kept.get((path, task.offset), lambda: self.chunk(path, task.offset))
+        out[task.target] = chunk[task.source]
 
     def _spread(self, tasks: Sequence[_Task], work: Callable[[_Task], None]) -> None:
         """Do all tasks, many in threads: inflating lets go of the interpreter."""
@@ -168,6 +196,7 @@ class PackedSource:
     def close(self) -> None:
         """Close the file; further calls do nothing."""
         self._pool.shutdown()
+        self._kept = _Kept(0)
         self._handles.clear()
         self._file.close()
 

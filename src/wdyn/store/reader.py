@@ -16,12 +16,14 @@ from wdyn.store.sources import Source
 _PARTS = ".parts"
 
 
-def open_run(path: str | os.PathLike[str]) -> Run:
+def open_run(path: str | os.PathLike[str], *, keep: int = 0) -> Run:
     """Open a recorded run.
 
     Args:
         path: of the run file, `checkpoints/a.h5`: finished, still being recorded, or left by a killed process. The
             journal folder `checkpoints/a.h5.parts` is understood as well.
+        keep: bytes of a finished run's weights to keep in memory once they were read, so that going through them again
+            takes a fraction of the time.
 
     Returns:
         The run as it stands now; of one still being recorded, open it again for later steps.
@@ -30,17 +32,17 @@ def open_run(path: str | os.PathLike[str]) -> Run:
         RunFileError: no such run, or a file that wdyn did not write, is of a newer format, cut short or empty.
             Nothing was changed.
     """
-    return Run(open_source(Path(path)))
+    return Run(open_source(Path(path), keep))
 
 
-def open_source(path: Path) -> Source:
+def open_source(path: Path, keep: int = 0) -> Source:
     """The packed file where it is whole, else the journal; see `open_run`."""
     if path.name.endswith(_PARTS) and not path.is_file():
         path = path.with_name(path.name.removesuffix(_PARTS))
     journal = bool(segments(parts_folder(path)))
     if path.exists():
         try:
-            return PackedSource(path)
+            return PackedSource(path, keep)
         except RunFileError:
             if not journal:
                 raise
@@ -49,7 +51,7 @@ def open_source(path: Path) -> Source:
     try:
         return JournalSource(path)
     except FileNotFoundError:  # it was packed between the look and the reading
-        return PackedSource(path)
+        return PackedSource(path, keep)
 
 
 def _missing(path: Path) -> str:

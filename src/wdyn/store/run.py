@@ -109,22 +109,23 @@ class Run:
 
         Args:
             layers: a name or glob (`conv*`), or several; the order of the run is kept.
-            steps: a slice over positions (`slice(None, None, 10)`: each tenth recorded step), or step numbers.
+            steps: step numbers, or a slice over them: of the recorded steps from start up to, without, stop every
+                so many. `slice(100, 200, 10)` is each tenth recorded step of those numbered 100 to 199.
 
         Returns:
             A run that shares this one's file: closing either closes both.
 
         Raises:
-            NotFoundError: a glob matches no layer, or a step was not recorded.
-            MisuseError: no step is left.
+            NotFoundError: a glob matches no layer, a step was not recorded, or none lies within the slice.
+            MisuseError: no step number was given, or the slice does not run forward.
         """
         positions = self._positions
         if isinstance(steps, slice):
-            positions = np.sort(positions[steps])
+            positions = positions[self._within(steps)]
         elif steps is not None:
             positions = positions[sorted({self._place(int(step)) for step in steps})]
-        if not len(positions):
-            raise MisuseError(f"{self.path}: no step is left by that selection. It has {self._extent()}.")
+        if steps is not None and not len(positions):
+            raise MisuseError(f"{self.path}: no step number was given. It has {self._extent()}.")
         return Run(self._source, positions, self._matching(layers))
 
     def neurons(self, layer: str, step: int) -> Array:
@@ -248,7 +249,20 @@ class Run:
             wanted |= matched or {self._layer(glob).name}
         return [each for name, each in self.layers.items() if name in wanted]
 
+    def _within(self, steps: slice) -> Array:
+        """Positions in `steps` of a slice over their numbers."""
+        if steps.step is not None and steps.step < 1:
+            raise MisuseError(f"steps go forward: {steps.step} is no number of steps to go on by. Give 1 or more.")
+        low = -np.inf if steps.start is None else steps.start
+        high = np.inf if steps.stop is None else steps.stop
+        found = np.flatnonzero((self.steps >= low) & (self.steps < high))[:: steps.step]
+        if not len(found):
+            raise NotFoundError(f"{self.path}: no step there. It has {self._extent()}.")
+        return found
+
     def _place(self, step: int) -> int:
+        if not len(self.steps):
+            raise NotFoundError(f"{self.path}: no step {step}. It has {self._extent()}.")
         place = int(np.searchsorted(self.steps, step))
         if place == len(self.steps) or self.steps[place] != step:
             near = self.steps[np.argmin(np.abs(self.steps - step))]
@@ -256,6 +270,8 @@ class Run:
         return place
 
     def _extent(self) -> str:
+        if not len(self.steps):
+            return "no step"
         return f"{len(self.steps)} steps from {self.steps[0]} to {self.steps[-1]}"
 
 

@@ -1,0 +1,135 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tests.analyses.memory_run import MemoryRun
+from tests.reference import frame_potential as reference
+from wdyn.analyses._charts import Lines, Table
+from wdyn.analyses.frame_potential import frame_potential
+from wdyn.analyses.frame_potential_between import ANALYSIS, charts, compute, cross_null, joint_frame_potential
+from wdyn.errors import MisuseError
+
+
+@pytest.mark.parametrize("shapes", [(1, 1, 1), (3, 2, 9), (9, 4, 3), (2, 7, 5)])
+def test_agrees_with_the_double_sums(rng: np.random.Generator, shapes: tuple[int, int, int]) -> None:
+    n, m, d = shapes
+    a, b = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(m, d)).astype(np.float32)
+    found = joint_frame_potential(a, b)
+    cross = sum(reference.cosine(x, y) ** 2 for x in a.tolist() for y in b.tolist())
+    expected = reference.frame_potential(a.tolist()), reference.frame_potential(b.tolist()), cross
+    # both sum in float64
+    assert_allclose(found, expected, rtol=1e-12)
+    assert_allclose(found.first + found.second + 2 * found.cross, frame_potential(np.concatenate([a, b])), rtol=1e-12)
+
+
+def test_closed_forms() -> None:
+    basis = np.eye(6)
+    assert_allclose(joint_frame_potential(basis[:3], basis[3:]), (3, 3, 0), atol=0)
+    assert_allclose(joint_frame_potential(basis, 2 * basis[::-1]), (6, 6, 6), rtol=1e-15)
+    assert_allclose(joint_frame_potential(np.ones((4, 9)), -np.ones((5, 9))), (16, 25, 20), rtol=1e-12)
+    with pytest.raises(MisuseError, match="zero norm"):
+        joint_frame_potential(basis, np.zeros((1, 6)))
+
+
+def test_blind_to_rotation_scale_sign_and_order(rng: np.random.Generator) -> None:
+    a, b = rng.normal(size=(5, 7)), rng.normal(size=(4, 7))
+    rotation = np.linalg.qr(rng.normal(size=(7, 7)))[0]
+    scaled = -3 * b[::-1] @ rotation
+    assert_allclose(joint_frame_potential(a @ rotation, scaled), joint_frame_potential(a, b), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shapes", [(2, 3, 4), (10, 5, 20), (30, 20, 3), (6, 6, 1)])
+def test_null_against_monte_carlo(rng: np.random.Generator, shapes: tuple[int, int, int]) -> None:
+    (n, m, d), times = shapes, 20_000
+    unit = rng.normal(size=(times, n + m, d))
+    unit /= np.linalg.norm(unit, axis=-1, keepdims=True)
+    cross = np.sum((unit[:, :n] @ unit[:, n:].transpose(0, 2, 1)) ** 2, axis=(1, 2))
+    mean, variance = cross_null(n, m, d)
+    if d == 1:
+        assert_allclose([mean, variance], [n * m, 0], rtol=0)
+        return
+    z = (cross - mean) / np.sqrt(variance)
+    assert abs(z.mean()) < 4 / np.sqrt(times)  # four standard errors
+    assert abs(np.mean(z**2) - 1) < 4 * np.sqrt(np.mean(z**4) / times)
+
+
+@pytest.fixture
+def runs(rng: np.random.Generator) -> list[MemoryRun]:
+    first, second = rng.normal(size=(4, 6, 5)), rng.normal(size=(5, 8, 5))
+    second[2, 1] = 0
+    second[4] = np.nan
+    first[3] = 0
+    return [
+        MemoryRun({"fc": first, "out": first[:, :2]}, steps=np.array([0, 1, 2, 9]), block=3),
+        MemoryRun({"fc": second, "out": second[:, :2, :4]}, steps=np.array([0, 2, 3, 9, 11]), block=2),
+    ]
+
+
+def test_every_number_of_two_runs(runs: list[MemoryRun]) -> None:
+    told: list[float] = []
+    result = compute(runs, progress=told.append)
+    assert result.layers == ("fc",)  # `out` has other inputs in the second
+    assert_array_equal(result.steps, [0, 2, 9])
+    assert (result.runs, result.pairs) == (("memory", "memory"), ((0, 1),))
+    for i, step in enumerate(result.steps[:2]):
+        a, b = (reference.live(run.neurons("fc", step).tolist()) for run in runs)
+        joint = joint_frame_potential(np.array(a), np.array(b))
+        pairs = len(a) * len(b)
+        assert_allclose(result.cross[0, i, 0], joint.cross, rtol=1e-12)
+        assert_allclose(result.normalised[0, i, 0], joint.cross / pairs, rtol=1e-12)
+        assert_allclose(result.overlap[0, i, 0], joint.cross / np.sqrt(joint.first * joint.second), rtol=1e-12)
+        # the mean is subtracted, which costs digits
+        z = (joint.cross - pairs / 5) / np.sqrt(pairs * 8 / (25 * 7))
+        assert_allclose(result.z[0, i, 0], z, rtol=1e-9)
+        assert_allclose(result.null_mean[0, i, 0], 1 / 5, rtol=1e-12)
+    assert np.isnan([result.cross[0, 2], result.z[0, 2], result.overlap[0, 2]]).all()
+    assert told[-1] == 1
+
+
+def test_a_run_overlaps_with_itself(rng: np.random.Generator) -> None:
+    run = MemoryRun({"fc": rng.normal(size=(2, 20, 9)).astype(np.float32)})
+    other = MemoryRun({"fc": run.neurons("fc", 0)[None, ::-1] * np.float32(-2)}, steps=np.array([0]))
+    assert_allclose(compute([run, other]).overlap, 1, rtol=1e-12)
+
+
+def test_independent_runs_claim_nothing(rng: np.random.Generator) -> None:
+    a, b = (MemoryRun({"fc": rng.uniform(-1, 1, size=(100, 30, 60)).astype(np.float32)}) for _ in range(2))
+    z = compute([a, b]).z
+    assert abs(z.mean()) < 4 / np.sqrt(100)
+    # a share of 5 % is expected; more than 13 of 100 has a chance below 0.001
+    assert (np.abs(z) > 2).sum() <= 13
+
+
+def test_three_runs_make_three_pairs(rng: np.random.Generator) -> None:
+    result = compute([MemoryRun({"fc": rng.normal(size=(2, 4, 3))}) for _ in range(3)])
+    assert result.pairs == ((0, 1), (0, 2), (1, 2))
+    assert result.cross.shape == (3, 2, 1)
+
+
+def test_what_has_nothing_in_common_is_refused(runs: list[MemoryRun]) -> None:
+    with pytest.raises(MisuseError, match="at least 2 runs, not 1"):
+        compute(runs[:1])
+    with pytest.raises(MisuseError, match="no layer has the same name and number of inputs"):
+        compute([runs[0].select(layers="out"), runs[1]])
+    with pytest.raises(MisuseError, match="no step was recorded in all"):
+        compute([runs[0].select(steps=[1]), runs[1]])
+
+
+def test_charts_carry_the_results(runs: list[MemoryRun]) -> None:
+    result = compute(runs)
+    square, overlap, z, table = charts(result)
+    for chart, values in ((square, result.normalised), (overlap, result.overlap), (z, result.z)):
+        assert isinstance(chart, Lines)
+        assert_array_equal(chart.y["fc"], values[0, :, 0])
+        assert "memory and memory" in chart.title
+    assert isinstance(square, Lines)
+    assert_allclose(np.mean(square.bands["fc"], axis=0), result.null_mean[0, :, 0], rtol=1e-14)
+    assert isinstance(table, Table)
+    assert_array_equal(table.columns["z, first"], result.z[0, 0])
+
+
+def test_analysis_is_for_comparing() -> None:
+    assert ANALYSIS.compute is compute
+    assert ANALYSIS.takes == "runs"
