@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+os.environ["WDYN_CACHE"] = os.devnull  # nothing can be kept there, and the real cache is left alone
 REQUIRE_ALL = os.environ.get("WDYN_REQUIRE_ALL") == "1"
 
 

@@ -21,7 +21,7 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "journal": ({"errors"}, {"numpy", "isal"}, set()),
     "record": ({"_version", "errors", "places", "journal"}, {"numpy", "torch", "isal"}, set()),
     "store": ({"_version", "errors", "places", "journal"}, {"numpy", "h5py", "isal"}, set()),
-    "analyses": ({"errors", "store"}, {"numpy"}, {"scipy", "sklearn", "umap", "pandas", "matplotlib"}),
+    "analyses": ({"errors", "places", "store"}, {"numpy"}, {"scipy", "sklearn", "umap", "pandas", "matplotlib"}),
     "report": (
         {"_version", "errors", "places", "store", "analyses"},
         {"numpy", "jinja2", "markupsafe"},

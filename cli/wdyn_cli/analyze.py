@@ -5,11 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
-from wdyn_cli.choices import RUN_FILE, analysis_options
+from wdyn_cli.choices import RUN_FILE, FilePath, analysis_options
 from wdyn_cli.progress import progress
 
 
@@ -17,26 +17,27 @@ from wdyn_cli.progress import progress
 @RUN_FILE
 @click.option("--report", type=click.Choice(["html", "json"]), default="html", show_default=True)
 @analysis_options
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Where to write; default reports/<run name>.html")
+@click.option("-o", "--output", type=FilePath(path_type=Path), help="File; default reports/<run name>.html or .json")
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def analyze(
     run_file: Path,
     report: Literal["html", "json"],
     only: tuple[str, ...],
     layers: tuple[str, ...],
-    steps: slice | None,
+    steps: Any,
+    jobs: int,
     quick: bool,
     seed: int,
     output: Path | None,
     show: bool,
 ) -> None:
-    """Run the analyses on RUN_FILE and write a report."""
+    """Analyse RUN_FILE and write a page, or its numbers as JSON."""
     from wdyn.report.build import build_report
 
     with progress() as tell:
         written = build_report(
-            run_file, kind=report, only=only, layers=layers, steps=steps, quick=quick, seed=seed, out=output,
-            command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
+            run_file, kind=report, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs,
+            out=output, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
         )  # fmt: skip
     click.echo(written)
     if show:

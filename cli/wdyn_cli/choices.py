@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-RUN_FILE = click.argument("run_file", type=click.Path(path_type=Path))
+
+class FilePath(click.Path):
+    """A path that names something; the empty one would mean the working folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or wrong usage where it is empty."""
+        if value == "":
+            self.fail("the path is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+RUN_FILE = click.argument("run_file", type=FilePath(path_type=Path))
+STEPS = "A:B from A up to B, A:B:N every Nth of them, every:N of all, log:K so many, denser early."
 JSON = click.option("--json", "as_json", is_flag=True, help="For a program instead of a person.")
 
 
@@ -16,12 +29,20 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which analyses, on which layers and steps."""
     for option in reversed(
         [
-            click.option("--only", multiple=True, metavar="NAME", help="Run just this analysis (repeatable)."),
-            click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable)."),
-            click.option("--steps", metavar="A:B:N", callback=_slice, help="Only recorded steps A to B, every Nth."),
-            click.option("--quick", is_flag=True, help="PCA in place of UMAP: seconds instead of a minute."),
             click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="For all that is random."
+                "--only",
+                multiple=True,
+                metavar="NAME",
+                help="Run just this analysis, such as frame_potential (repeatable).",
+            ),
+            click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable)."),
+            click.option("--steps", metavar="WHICH", callback=_steps, help=STEPS),
+            click.option(
+                "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in."
+            ),
+            click.option("--quick", is_flag=True, help="PCA in place of UMAP, which takes most of the time."),
+            click.option(
+                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
             ),
         ]
     ):
@@ -29,13 +50,16 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _slice(ctx: click.Context, option: click.Parameter, text: str | None) -> slice | None:
+def _steps(ctx: click.Context, option: click.Parameter, text: str | None) -> Any:
     if text is None:
         return None
-    try:
-        numbers = [int(part) if part else None for part in text.split(":")]
-        if not 2 <= len(numbers) <= 3 or (len(numbers) == 3 and numbers[2] is not None and numbers[2] < 1):
-            raise ValueError
-    except ValueError:
-        raise click.BadParameter(f"{text!r} is not A:B or A:B:N, such as 0:1000:10 or ::5", ctx, option) from None
-    return slice(*numbers)
+    if match := re.fullmatch(r"log:(\d+)", text):
+        if int(match[1]) < 2:
+            raise click.BadParameter(f"{text!r} leaves no room for the first and the last step", ctx, option)
+        from wdyn.report.build import LogSpaced
+
+        return LogSpaced(int(match[1]))
+    match = re.fullmatch(r"(-?\d*):(-?\d*)(?::(\d*))?", re.sub("^every:", "::", text))
+    if match is None or (match[3] and int(match[3]) < 1):
+        raise click.BadParameter(f"{text!r} is none of A:B, A:B:N, every:N and log:K, such as 0:1000:10", ctx, option)
+    return slice(*(int(part) if part else None for part in match.groups()))

@@ -8,10 +8,10 @@ from wdyn_cli.progress import progress
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="PCA in place of UMAP: seconds instead of a minute.")
+@click.option("--quick", is_flag=True, help="PCA in place of UMAP, which takes most of the time.")
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def demo(quick: bool, show: bool) -> None:
-    """Train LeNet-300-100 on small digits with a Recorder, analyse the run, write reports/demo.html."""
+    """Train a small network, record it, write reports/demo.html."""
     from wdyn.demo import run_demo
 
     with progress() as tell:

@@ -14,7 +14,7 @@ from wdyn_cli.choices import JSON, RUN_FILE
 @RUN_FILE
 @JSON
 def info(run_file: Path, as_json: bool) -> None:
-    """Say what RUN_FILE holds: steps, layers, what was left out, metrics, masks, origin."""
+    """Say what RUN_FILE holds and where it comes from."""
     from wdyn.store.describe import as_text, describe
     from wdyn.store.reader import open_run
 

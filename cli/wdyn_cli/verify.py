@@ -15,7 +15,7 @@ from wdyn_cli.progress import progress
 @RUN_FILE
 @JSON
 def verify(run_file: Path, as_json: bool) -> None:
-    """Check every byte of RUN_FILE against its checksums; exit status 1 where one does not match."""
+    """Check RUN_FILE against its checksums; status 1 if damaged."""
     from wdyn.store.verify import verify as verify_run
 
     with progress() as tell:

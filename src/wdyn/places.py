@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 RUNS = Path("checkpoints")
@@ -31,3 +32,18 @@ def default_report(run_file: Path, suffix: str) -> Path:
         `reports/<run name><suffix>`, relative to the working folder.
     """
     return REPORTS / (run_file.stem + suffix)
+
+
+def cache_folder() -> Path:
+    """Folder for what can be computed again at any time.
+
+    Returns:
+        `$WDYN_CACHE`, else `$XDG_CACHE_HOME/wdyn`, else `~/.cache/wdyn`; need not exist.
+
+    Raises:
+        RuntimeError: there is no home folder.
+    """
+    if named := os.environ.get("WDYN_CACHE"):
+        return Path(named)
+    base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    return (base if base.is_absolute() else Path.home() / ".cache") / "wdyn"

@@ -15,6 +15,7 @@ class MemoryRun:
 
     name = "memory"
     sample = None
+    condition = "recording"  # so nothing of it is kept in the cache
 
     def __init__(
         self,

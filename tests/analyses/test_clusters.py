@@ -7,10 +7,11 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
-from wdyn.analyses._charts import Lines, Table
+from wdyn.analyses._charts import HeatMap, Lines, Table
 from wdyn.analyses._group_summary import Summary, summary
 from wdyn.analyses._spec import measured_fields
 from wdyn.analyses.clusters import ANALYSIS, charts, compute
+from wdyn.errors import MisuseError
 
 
 def bundles(rng: np.random.Generator, steps: int = 4) -> np.ndarray:
@@ -127,3 +128,59 @@ def test_a_run_without_layers() -> None:
     assert result.ray_groups.shape == (2, 0)
     assert ANALYSIS.charts(result)
     assert dataclasses.is_dataclass(result)
+
+
+@pytest.mark.parametrize("method", ["average", "hdbscan"])
+def test_births_and_stability_of_bundles_that_form(rng: np.random.Generator, method: str) -> None:
+    result = compute(MemoryRun({"fc": bundles(rng)}), method=method)  # type: ignore[arg-type]
+    assert result.method == method
+    assert_array_equal(result.ray_groups[[0, -1], 0], [0, 2])
+    assert_array_equal(
+        [result.births.sum(), result.deaths.sum(), result.merges.sum(), result.splits.sum()], [2, 0, 0, 0]
+    )
+    assert_array_equal(result.births[0], [0])
+    assert np.isnan(result.first_stability["fc"]).all()
+    assert np.isnan(result.first_stability_by_chance).all()
+    assert_array_equal(result.last_stability["fc"], [1.0] * 10 + [np.nan] * 14)
+    assert result.last_stability_by_chance[0] < 1
+
+
+def test_charts_tell_the_story_of_groups(rng: np.random.Generator) -> None:
+    result = compute(MemoryRun({"fc": bundles(rng)}))
+    own = [chart for chart in charts(result) if chart.layer == "fc"]
+    assert [type(chart) for chart in own] == [Table, Lines, HeatMap, Table]
+    assert own[0].columns["comes back with half of the inputs"] == [1.0, 1.0]  # type: ignore[union-attr]
+    assert own[3].columns["event"] == ["birth", "birth"]  # type: ignore[union-attr]
+
+
+def test_the_same_seed_gives_the_same_stability_and_layers_do_not_touch_each_other(rng: np.random.Generator) -> None:
+    history = bundles(rng)
+    alone = compute(MemoryRun({"b": history}), seed=3)
+    beside = compute(MemoryRun({"a": bundles(rng), "b": history}), seed=3)
+    assert alone.last_stability_by_chance[0] == beside.last_stability_by_chance[1]
+
+
+def test_an_unknown_method_is_refused() -> None:
+    with pytest.raises(MisuseError, match="no method 'kmeans' to find groups with. There are: average, hdbscan"):
+        compute(MemoryRun({"fc": np.ones((1, 2, 3))}), method="kmeans")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("method", ["average", "hdbscan"])
+def test_no_signal_at_step_0_over_100_seeds(method: str) -> None:
+    layers, stable, events = 0, 0, 0
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        weights = {
+            "kaiming": rng.uniform(-1, 1, size=(1, 20, 30)) / np.sqrt(30),
+            "normal": rng.normal(size=(1, 30, 27)),
+            "glorot": rng.normal(size=(1, 10, 100)) / np.sqrt(55),
+        }
+        result = compute(MemoryRun(weights), method=method)  # type: ignore[arg-type]
+        layers += int((result.ray_groups > 0).sum())
+        highest = [np.nanmax(each, initial=0.0) for each in result.first_stability.values()]
+        stable += int((highest > np.nan_to_num(result.first_stability_by_chance, nan=1.0)).sum())
+        events += sum(len(each) for each in result.events.values())
+    # 3 of 300 layers expected; more than 9 has probability 0.1 %. A stable one needs a group first: 0.14 expected
+    assert layers <= 9
+    assert stable <= 2
+    assert events == 0

@@ -79,6 +79,12 @@ def test_probability_at_its_ends() -> None:
         assert_allclose(chances, wanted, rtol=1e-6)
 
 
+def test_the_table_grows_towards_its_limit() -> None:
+    sizes = np.array([row for count, row in EXCEEDED.items() if count >= 10])
+    assert (np.diff(sizes, axis=0) > 0).all()
+    assert (np.diff(sizes, axis=1) > 0).all()
+
+
 def test_two_groups_are_found_and_one_is_not(rng: np.random.Generator) -> None:
     one, two = rng.normal(size=200), rng.normal(size=200) + 6 * (np.arange(200) < 100)
     assert dip_probability(dip(one), 200) > 0.5

@@ -7,7 +7,16 @@ import pytest
 from matplotlib.colors import to_hex
 from numpy.testing import assert_array_equal
 
-from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Bars,
+    Edges,
+    GraphThroughTime,
+    HeatMap,
+    Lines,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 from wdyn.analyses._draw import NO_GROUP, cell_text, draw, log_positions
 
 STEPS = np.array([0, 1, 10, 100])
@@ -24,7 +33,7 @@ def test_lines_hold_the_values_the_band_and_the_reference() -> None:
     assert_array_equal(line.get_ydata(), values)
     assert_array_equal(floor.get_ydata(), [0.5] * 4)
     assert len(ax.collections) == 1
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fc1", "floor"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["fc1", "floor", "expected by chance"]
 
 
 def test_a_log_axis_keeps_step_0_left_of_the_first_step() -> None:
@@ -71,6 +80,32 @@ def test_points_sized_by_norm_survive_dead_neurons() -> None:
     xy, size = np.full((2, 2, 2), np.nan), np.array([[1.0, np.nan], [0.0, np.nan]])
     chart = PointsThroughTime("t", STEPS[:2], xy, np.arange(2), np.zeros(2, int), "cluster", "c", "fc1", size=size)
     assert_array_equal(draw(chart, at=0).collections[0].get_sizes(), [24, 4])
+
+
+def graph(*edges: Edges, radius: np.ndarray) -> GraphThroughTime:
+    xy, groups = np.array([[0.0, 0.0], [1.0, 0.0], [0.0, 2.0]]), np.array([-1, 0, 1])
+    return GraphThroughTime(
+        "graph", STEPS[: len(edges)], np.arange(3), radius, edges, 0.5, 0.4, xy, groups, "run", "caption", "fc1"
+    )
+
+
+def test_a_graph_draws_its_edges_weakest_first_and_live_nodes_as_large_as_their_norm() -> None:
+    edges = Edges(np.array([0, 0]), np.array([1, 2]), np.array([1.0, 0.7], dtype=np.float32))
+    ax = draw(graph(edges, edges, radius=np.array([[1.0, 2.0, 4.0], [1.0, 2.0, np.nan]])), at=0)
+    lines, nodes = ax.collections
+    assert_array_equal([path.vertices for path in lines.get_paths()], [[[0, 0], [0, 2]], [[0, 0], [1, 0]]])
+    assert_array_equal(np.round(lines.get_colors()[:, 3], 2), [0.35, 0.65])
+    assert_array_equal(nodes.get_offsets(), [[0, 0], [1, 0], [0, 2]])
+    assert_array_equal(nodes.get_sizes(), [3**2, 4.5**2, 7.5**2])
+    last = draw(graph(edges, edges, radius=np.array([[1.0, 2.0, 4.0], [1.0, 2.0, np.nan]])))
+    assert len(last.collections[1].get_offsets()) == 2
+    assert last.get_title() == "graph: fc1, step 1"
+
+
+@pytest.mark.parametrize("radius", [[0.0, 0.0, 0.0], [np.nan, 0.0, 1.0]])
+def test_a_graph_of_nothing_is_still_drawn(radius: list[float]) -> None:
+    none = Edges(np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty(0, dtype=np.float32))
+    draw(graph(none, radius=np.array([radius]))).figure.canvas.draw()
 
 
 def test_a_table_says_what_the_columns_say() -> None:

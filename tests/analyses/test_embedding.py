@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
+from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.reference.trustworthiness import trustworthiness as reference
-from wdyn.analyses._embedding import trustworthiness
+from wdyn.analyses._embedding import motion, trustworthiness
 from wdyn.analyses._neurons import unit_rows
 
 
@@ -36,3 +36,18 @@ def test_a_true_picture_is_trusted_and_a_shuffled_one_is_not(rng: np.random.Gene
 
 def test_too_few_rows_to_tell() -> None:
     assert math.isnan(trustworthiness(np.eye(3), np.eye(3)[:, :2]))
+
+
+def test_motion_is_the_distance_in_units_of_the_spread() -> None:
+    square = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])  # each at sqrt(2) from the centre
+    steps = np.stack([square, square + [3, 4], 2 * (square + [3, 4]), square])
+    steps[3, 0] = np.nan
+    expected = np.linalg.norm(steps[2] - steps[1], axis=1).mean() / np.sqrt(8)
+    last = np.linalg.norm(steps[3, 1:] - steps[2, 1:], axis=1).mean() / np.sqrt(((square[1:] + 1 / 3) ** 2).sum() / 3)
+    assert_allclose(motion(steps), [5 / np.sqrt(2), expected, last], rtol=1e-12)
+
+
+def test_motion_of_none_or_of_all_at_one_place() -> None:
+    assert_array_equal(motion(np.full((3, 2, 2), np.nan)), [np.nan, np.nan])
+    assert_array_equal(motion(np.zeros((2, 4, 2))), [np.nan])
+    assert motion(np.zeros((1, 4, 2))).shape == (0,)

@@ -317,4 +317,4 @@ def test_log_bands_stay_positive() -> None:
 def test_analysis_is_complete() -> None:
     assert ANALYSIS.compute is compute
     assert "Benedetto" in ANALYSIS.reading
-    assert not ANALYSIS.needs
+    assert ANALYSIS.needs == {"layers"}

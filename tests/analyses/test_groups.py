@@ -13,6 +13,7 @@ from wdyn.analyses._groups import (
     chance_distance,
     cosines,
     cut,
+    dense,
     groups_at,
     leaf_order,
     merge_tree,
@@ -171,3 +172,63 @@ def test_spaced_keeps_both_ends() -> None:
     kept = spaced(50_000, 2048)
     assert len(kept) == len(set(kept.tolist())) == 2048
     assert (kept[0], kept[-1]) == (0, 49_999)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_more_expected_pairs_mean_a_larger_distance(mode: Mode) -> None:
+    share = 3 / math.comb(10, 2)
+    # sphere in three dimensions: the cosine is uniform on [-1, 1]
+    assert_allclose(chance_distance(10, 3, mode, pairs=3), 2 * share if mode == "ray" else share, rtol=1e-9)
+    assert chance_distance(2, 3, "ray", pairs=9) == 2  # never more than all pairs
+
+
+def hdbscan(rows: np.ndarray, mode: Mode = "ray") -> set[frozenset[int]]:
+    unit, _, live = directions(rows)
+    return as_sets(groups_at(cosines(unit), live, rows.shape[1], mode, method="hdbscan"))
+
+
+def test_hdbscan_finds_planted_groups_and_tells_opposite_ones_apart(rng: np.random.Generator) -> None:
+    centre = rng.normal(size=50)
+    bundle = np.concatenate([np.tile(centre, (8, 1)), np.tile(-centre, (5, 1))])
+    rows = np.concatenate([bundle, rng.normal(size=(20, 50))]) + 0.2 * rng.normal(size=(33, 50))
+    one, other = frozenset(range(8)), frozenset(range(8, 13))
+    assert hdbscan(rows) == {one, other}
+    assert hdbscan(rows, "line") == {one | other}
+
+
+def test_hdbscan_finds_one_bundle_whole_even_if_all_rows_are_in_it(rng: np.random.Generator) -> None:
+    bundle = rng.normal(size=50) + 0.2 * rng.normal(size=(40, 50))
+    assert hdbscan(bundle) == {frozenset(range(40))}
+    assert hdbscan(np.concatenate([bundle[:6], rng.normal(size=(30, 50))])) == {frozenset(range(6))}
+    assert hdbscan(np.repeat(bundle[:1], 5, axis=0)) == {frozenset(range(5))}
+
+
+def test_hdbscan_follows_a_bent_group_that_average_linkage_cuts(rng: np.random.Generator) -> None:
+    angles = np.linspace(0, np.pi, 60)  # half a circle: neighbours are close, the ends are opposite
+    rows = np.zeros((60, 30))
+    rows[:, 0], rows[:, 1] = np.cos(angles), np.sin(angles)
+    everyone = np.ones(60, dtype=bool)
+    assert hdbscan(rows) == {frozenset(range(60))}
+    assert len(as_sets(groups_at(cosines(rows), everyone, 30, "ray"))) > 1
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_hdbscan_claims_groups_in_one_of_a_hundred_random_layers(rng: np.random.Generator, mode: Mode) -> None:
+    claims = sum(bool(hdbscan(rng.normal(size=(12, 6)), mode)) for _ in range(1000))
+    assert claims <= 20  # at most 10 expected, standard deviation 3.2
+
+
+def test_hdbscan_leaves_out_dead_rows_and_what_is_not_close_to_its_group(rng: np.random.Generator) -> None:
+    rows = np.repeat(rng.normal(size=(2, 9)), 4, axis=0)
+    rows[[1, 6]] = [[0.0], [np.nan]] * np.ones((2, 9))
+    assert hdbscan(rows) == {frozenset({0, 2, 3}), frozenset({4, 5, 7})}
+    assert_array_equal(dense(np.eye(3), "ray", 0.0), [-1] * 3)
+    assert_array_equal(dense(np.empty((0, 0)), "ray", 0.5), [])
+
+
+def test_hdbscan_does_not_depend_on_scale_or_order(rng: np.random.Generator) -> None:
+    rows = np.repeat(rng.normal(size=(5, 30)), 4, axis=0) + 0.3 * rng.normal(size=(20, 30))
+    found, shuffle = hdbscan(rows), rng.permutation(20)
+    assert len(found) == 5
+    assert hdbscan(rows * rng.uniform(0.1, 10, size=(20, 1))) == found
+    assert {frozenset(shuffle[list(group)].tolist()) for group in hdbscan(rows[shuffle])} == found

@@ -101,3 +101,12 @@ def test_dataframe_is_by_scalar() -> None:
 
 def test_needs_metrics() -> None:
     assert ANALYSIS.needs == {"metrics"}
+
+
+def test_a_scalar_logged_as_nan_is_a_gap_in_its_line_and_counted():
+    result = compute(run_with(loss=metric([1, 2, 3, 5], [3.0, np.nan, np.nan, 1.0]), other=metric([4], [0.0])))
+    lines = {chart.title: chart for chart in charts(result)}
+    assert_array_equal(lines["loss"].x, [1, 2, 3, 5])
+    assert_array_equal(lines["loss"].y["loss"], [3, np.nan, np.nan, 1])
+    table = lines["Recorded scalars"].columns
+    assert [table["scalar"][0], table["logged"][0], table["not finite"][0], table["last"][0]] == ["loss", 4, 2, 1]

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.analyses.memory_run import MemoryRun
 from wdyn.analyses import _paths
 from wdyn.analyses._neurons import unit_rows
-from wdyn.analyses._paths import distinct, gather
+from wdyn.analyses._paths import distinct, gather, shuffled_in_time
 
 
 def test_every_neuron_is_at_its_direction(rng: np.random.Generator) -> None:
@@ -62,3 +62,13 @@ def test_no_live_row_gives_no_point() -> None:
     points, place = distinct(np.zeros((2, 3, 4), dtype=np.float32), np.zeros((2, 3), dtype=bool))
     assert points.shape == (0, 4)
     assert_array_equal(place, np.full((2, 3), -1))
+
+
+def test_shuffled_in_time_keeps_what_each_neuron_went_through(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(9, 7, 4))
+    history[2, 3], shuffle = 0, rng.permutation(7)
+    one, other = (gather(MemoryRun({"fc": h}), "fc") for h in (history, history[:, shuffle]))
+    mixed, again = (shuffled_in_time(paths, rng=np.random.default_rng(4)) for paths in (one, other))
+    assert_array_equal(mixed.place, again.place)
+    assert sorted(map(sorted, mixed.place.T.tolist())) == sorted(map(sorted, one.place.T.tolist()))
+    assert {tuple(column) for column in mixed.place.T}.isdisjoint(tuple(column) for column in one.place.T)

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
+import wdyn
 from tests.analyses.memory_run import MemoryRun
+from tests.make_run import make_run
 from wdyn.analyses._charts import Lines, PointsThroughTime
 from wdyn.analyses._paths import gather
-from wdyn.analyses.umap import ANALYSIS, FARTHEST, LIST, charts, compute, layout, neighbours
+from wdyn.analyses.umap import ANALYSIS, Mode, charts, compute, layout
+from wdyn.errors import MisuseError
+
+
+MODES: tuple[Mode, ...] = ("aligned", "joint")
 
 
 def clumps(rng: np.random.Generator, steps: int = 6) -> np.ndarray:
@@ -22,45 +30,6 @@ def clumps(rng: np.random.Generator, steps: int = 6) -> np.ndarray:
     return history.astype(np.float32)
 
 
-def test_neighbours_are_the_nearest_of_the_step_and_the_own_steps(rng: np.random.Generator) -> None:
-    history = rng.normal(size=(3, 20, 5))
-    paths = gather(MemoryRun({"fc": history}), "fc")
-    found = neighbours(paths)
-    for t, n in np.ndindex(3, 20):
-        point = paths.place[t, n]
-        cosine = paths.points[paths.place[t]].astype(float) @ paths.points[point]
-        nearest = [m for m in np.argsort(-cosine) if m != n]
-        own = [paths.place[s, n] for s in (t - 1, t + 1) if 0 <= s < 3]
-        listed = [p for p in found.points[point] if p >= 0]
-        assert listed[0] == point
-        assert set(listed) == {point, *own, *paths.place[t, nearest[:10]].tolist()}
-        assert (found.points[point] < 0).sum() == LIST - len(listed)
-    assert (np.diff(found.distance) >= 0).all()
-    one, other = found.points[0, :2]
-    assert_allclose(found.distance[0, 1], 1 - paths.points[one] @ paths.points[other], atol=1e-6)  # float32 product
-
-
-def test_few_neurons_have_few_neighbours(rng: np.random.Generator) -> None:
-    found = neighbours(gather(MemoryRun({"fc": rng.normal(size=(2, 3, 4))}), "fc"))
-    assert_array_equal((found.points >= 0).sum(axis=1), np.full(6, 4))  # itself, two others, one own step
-    assert_array_equal(found.distance[:, 4:], np.full((6, LIST - 4), FARTHEST))
-
-
-def test_a_point_that_many_neurons_leave_keeps_a_full_list(rng: np.random.Generator) -> None:
-    history = np.concatenate([np.ones((1, 30, 4)), rng.normal(size=(1, 30, 4))])  # all equal at the start
-    paths = gather(MemoryRun({"fc": history}), "fc")
-    found = neighbours(paths)
-    assert (found.points[paths.place[0, 0]] >= 0).all()
-    assert all(paths.place[0, 0] in found.points[p] for p in paths.place[1])
-
-
-def test_own_steps_come_before_nearer_others(rng: np.random.Generator) -> None:
-    history = rng.normal(size=(5, 20, 6)) + 2  # all within a cone, and others at each step of it
-    history[:4, 0], history[4, 0] = history[0, 0], -history[0, 0]  # one stands still, then turns round
-    paths = gather(MemoryRun({"fc": history}), "fc")
-    assert paths.place[4, 0] in neighbours(paths).points[paths.place[0, 0]]
-
-
 @pytest.mark.parametrize(
     "history",
     [
@@ -69,16 +38,18 @@ def test_own_steps_come_before_nearer_others(rng: np.random.Generator) -> None:
         np.random.default_rng(0).normal(size=(9, 3, 4)),
     ],
 )  # fmt: skip
-def test_too_little_for_a_graph_falls_back_to_components_and_says_so(history: np.ndarray) -> None:
-    result = compute(MemoryRun({"fc": history}))
+@pytest.mark.parametrize("mode", MODES)
+def test_too_little_for_a_graph_falls_back_to_components_and_says_so(history: np.ndarray, mode: Mode) -> None:
+    result = compute(MemoryRun({"fc": history}), mode=mode)
     assert result.method == {"fc": "pca"}
     assert result.xy["fc"].shape == (*history.shape[:2], 2)
-    assert "Too few distinct points for UMAP" in charts(result)[0].caption
+    assert "Too few distinct neurons for UMAP" in charts(result)[0].caption
 
 
 @pytest.mark.slow
-def test_clumps_are_apart_at_the_end_and_the_picture_can_be_trusted(rng: np.random.Generator) -> None:
-    result = compute(MemoryRun({"fc": clumps(rng)}))
+@pytest.mark.parametrize("mode", MODES)
+def test_clumps_are_apart_at_the_end_and_the_picture_can_be_trusted(rng: np.random.Generator, mode: Mode) -> None:
+    result = compute(MemoryRun({"fc": clumps(rng)}), mode=mode)
     assert result.method == {"fc": "umap"}
     end = result.xy["fc"][-1]
     centre = np.array([np.nanmean(end[at : at + 12], axis=0) for at in (0, 12, 24)])
@@ -93,19 +64,26 @@ def test_clumps_are_apart_at_the_end_and_the_picture_can_be_trusted(rng: np.rand
 
 
 @pytest.mark.slow
-def test_same_seed_same_picture_whatever_the_order_of_neurons(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("mode", MODES)
+def test_same_seed_same_picture_whatever_the_order_of_neurons(rng: np.random.Generator, mode: Mode) -> None:
     history, shuffle = clumps(rng), rng.permutation(36)
-    one, again, moved = (compute(MemoryRun({"fc": h}), seed=5) for h in (history, history, history[:, shuffle]))
+    one, again, moved = (
+        compute(MemoryRun({"fc": h}), seed=5, mode=mode) for h in (history, history, history[:, shuffle])
+    )
+    assert_allclose(one.motion_shuffled, moved.motion_shuffled, rtol=1e-12)  # other orders of addition
     assert one.xy["fc"].tobytes() == again.xy["fc"].tobytes()
     assert_array_equal(one.xy["fc"][:, shuffle], moved.xy["fc"])
-    assert not np.array_equal(one.xy["fc"], compute(MemoryRun({"fc": history}), seed=6).xy["fc"], equal_nan=True)
+    assert not np.array_equal(
+        one.xy["fc"], compute(MemoryRun({"fc": history}), seed=6, mode=mode).xy["fc"], equal_nan=True
+    )
 
 
 @pytest.mark.slow
-def test_lonely_points_and_sudden_lives_are_placed(rng: np.random.Generator) -> None:
-    history = rng.normal(size=(8, 6, 3))
-    history[:3, 1:] = 0  # one neuron only, at first
-    result = compute(MemoryRun({"fc": history}))
+@pytest.mark.parametrize("mode", MODES)
+def test_lonely_points_and_sudden_lives_are_placed(rng: np.random.Generator, mode: Mode) -> None:
+    history = rng.normal(size=(8, 12, 3))
+    history[:3, 1:], history[6] = 0, 0  # one neuron only, at first, and none at one step
+    result = compute(MemoryRun({"fc": history}), mode=mode)
     assert result.method == {"fc": "umap"}
     assert_array_equal(np.isfinite(result.xy["fc"]).all(axis=2), history.any(axis=2))
 
@@ -116,7 +94,8 @@ def test_global_random_state_is_left_alone(rng: np.random.Generator) -> None:
     np.random.seed(11)  # noqa: NPY002  the legacy state is what must not move
     expected = np.random.random(3)  # noqa: NPY002
     np.random.seed(11)  # noqa: NPY002
-    layout(paths, seed=0)
+    for mode in MODES:
+        layout(paths, seed=0, mode=mode)
     assert_array_equal(np.random.random(3), expected)  # noqa: NPY002
 
 
@@ -130,13 +109,43 @@ def test_charts_draw_the_result_and_state_the_settings(rng: np.random.Generator)
     assert points.xy is result.xy["a"]
     assert_array_equal(quality.y["a"], result.trustworthiness[:, 0])
     for fact in (
-        "10 nearest",
+        "up to 10 nearest",
+        "weight 1",
         "min_dist 0.1",
-        "200 epochs",
+        "8 times 25 epochs",
         "seed 4",
         "36 of 36 neurons, 3 of 3 steps",
         "Trustworthiness",
+        f"a neuron moves {np.nanmean(result.motion[:, 0]):.2f} of the picture's spread, "
+        f"and {np.nanmean(result.motion_shuffled[:, 0]):.2f} with",
     ):
         assert fact in points.caption
-    assert told == [0.5, 1.0]
+    assert told[-1] == 1.0
+    assert 0.5 in told
+    assert (np.diff(told) >= 0).all()
     assert ANALYSIS.when == "full"
+
+
+@pytest.mark.slow
+def test_the_joint_picture_says_so(rng: np.random.Generator) -> None:
+    result = compute(MemoryRun({"fc": clumps(rng, 3)}), mode="joint")
+    assert "all steps together" in charts(result)[0].caption
+    with pytest.raises(MisuseError, match="no mode 'apart' of UMAP. There are: aligned, joint"):
+        compute(MemoryRun({"fc": clumps(rng, 3)}), mode="apart")  # type: ignore[arg-type]
+
+
+@pytest.mark.slow
+def test_a_second_time_needs_no_layout(
+    rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WDYN_CACHE", str(tmp_path / "cache"))
+    steps = {step: {"fc.weight": now, "out.weight": now[:2]} for step, now in enumerate(clumps(rng, 4))}
+    with wdyn.open_run(make_run(tmp_path / "a.h5", steps)) as run:
+        first = compute(run, seed=1)
+        monkeypatch.setattr("wdyn.analyses.umap.gather", None)
+        for again in (compute(run, seed=1), compute(run.select(layers="fc"), seed=1)):
+            assert_array_equal(again.xy["fc"], first.xy["fc"])
+            assert again.method["fc"] == "umap"
+            assert_array_equal(again.motion_shuffled[:, 0], first.motion_shuffled[:, 0])
+        with pytest.raises(TypeError):
+            compute(run, seed=2)

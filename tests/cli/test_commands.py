@@ -166,6 +166,28 @@ def test_bad_input_is_one_sentence_status_1_and_nothing_written(bad, folder: Pat
     assert sorted(folder.rglob("*")) == before
 
 
+def test_a_truncated_file_says_how_much_is_there(folder: Path) -> None:
+    (path,) = truncated(folder)
+    size = Path(str(path)).stat().st_size
+    assert f"cut short, {size:,} of {size + 100:,} bytes" in call("info", path).stderr
+
+
+def test_info_shows_names_and_notes_as_they_are_in_one_line_each(folder: Path) -> None:
+    path = make_run(
+        folder / "a.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}}, metadata={"a\u202eb": "c\nd", "long": "x" * 5000},
+        notes=[(3, {"what": "gap", "reason": "disk full", "steps": [1, 2]}), (3, {"what": "closed", "reason": "-"})],
+    )  # fmt: skip
+    lines = call("info", path).stdout.splitlines()
+    assert "metadata  a\\u202eb = c\\nd" in lines
+    assert "note      Not recorded at steps 1 to 2: disk full" in lines
+    assert max(map(len, lines)) < 320
+
+
+@pytest.mark.parametrize("words", [("info", ""), ("analyze", "")])
+def test_an_empty_path_is_wrong_usage(words: tuple[str, str]) -> None:
+    assert call(*words).exit_code == 2
+
+
 def test_a_newer_format_says_how_to_upgrade(folder: Path) -> None:
     path = make_run(folder / "a.h5", {0: {"fc1.weight": np.eye(3, dtype="f4")}})
     with h5py.File(path, "r+") as file:

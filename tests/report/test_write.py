@@ -88,3 +88,25 @@ def test_neither_the_run_nor_its_journal_is_replaced(tmp_path: Path) -> None:
 def test_a_folder_is_no_report(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="is a folder"), replacing(tmp_path, keep=tmp_path / "run.h5"):
         pytest.fail("the block ran")
+
+
+def test_a_pipe_or_device_is_never_replaced(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with (
+        pytest.raises(OutputError, match="not an ordinary file"),
+        replacing(tmp_path / "pipe", keep=tmp_path / "run.h5"),
+    ):
+        pass
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_no_other_run_is_replaced_packed_or_not(tmp_path: Path) -> None:
+    (tmp_path / "packed.h5").write_bytes(b"\x89HDF\r\n\x1a\n and more")
+    (tmp_path / "journal.h5.parts").mkdir()
+    for name in ("packed.h5", "journal.h5"):
+        with (
+            pytest.raises(MisuseError, match="another run stands here"),
+            replacing(tmp_path / name, keep=tmp_path / "run.h5"),
+        ):
+            pass
+    assert (tmp_path / "packed.h5").read_bytes().endswith(b"and more")

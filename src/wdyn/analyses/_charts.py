@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -149,6 +149,56 @@ class PointsThroughTime:
     size: Array | None = None
 
 
+class Edges(NamedTuple):
+    """Edges of a graph at one step.
+
+    Attributes:
+        i: (E,) int, position of one node.
+        j: (E,) int, position of the other.
+        weight: (E,) float32 in (0, 1].
+    """
+
+    i: Array
+    j: Array
+    weight: Array
+
+
+@dataclass(frozen=True)
+class GraphThroughTime:
+    """Neurons joined by weighted edges at each shown step; the page's sliders pick the step and the lowest weight.
+
+    The weight of an edge between neurons of cosine c is exp(-d²/σ²) with d = (1 - c)/2, so a cutoff reads back as the
+    cosine 1 - 2σ sqrt(ln(1/cutoff)).
+
+    Attributes:
+        title: what is shown.
+        steps: (T,) optimiser steps, increasing.
+        neurons: (N,) neuron numbers in the layer, one per node.
+        radius: (T, N) relative radius of each node, mostly the neuron's norm; NaN where it is dead.
+        edges: T sets of edges. At any cutoff from `lowest` on, they connect the same nodes as all edges would.
+        sigma: σ; NaN where no two neurons are live at any step, then there are no edges.
+        lowest: the least cutoff that can be picked.
+        xy: (N, 2) coordinates without unit to start from.
+        groups: (N,) int, colour of each node, -1 for none.
+        group_label: what the colour means.
+        caption: facts the reader must know, such as what was left out.
+        layer: the layer it belongs to.
+    """
+
+    title: str
+    steps: Array
+    neurons: Array
+    radius: Array
+    edges: Sequence[Edges]
+    sigma: float
+    lowest: float
+    xy: Array
+    groups: Array
+    group_label: str
+    caption: str
+    layer: str
+
+
 @dataclass(frozen=True)
 class Table:
     """Plain rows.
@@ -164,4 +214,4 @@ class Table:
     layer: str | None = None
 
 
-Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | Table
+Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | Table

@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable
+from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wdyn.analyses._charts import Bars, Chart, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Bars,
+    Chart,
+    GraphThroughTime,
+    HeatMap,
+    Lines,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,16 +26,18 @@ if TYPE_CHECKING:
 # Okabe & Ito (2008), safe for the common colour blindnesses, yellow left out as too light on white
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 NO_GROUP = "#9A9A9A"
+DASHES = ("--", ":", "-.", (0, (8, 3)), (0, (1, 4)))
 TABLE_ROWS = 12
 
 
-def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1) -> Axes:
+def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1, alone: bool = True) -> Axes:
     """Draw a chart.
 
     Args:
         chart: any chart of the vocabulary.
         ax: matplotlib axes; new ones of a figure of their own when omitted.
         at: for a chart through time, the position of the step to show; the last by default.
+        alone: whether a matrix brings its own colour bar; panels of one figure share one.
 
     Returns:
         The axes drawn into.
@@ -33,9 +46,21 @@ def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1) -> Axes:
         from matplotlib.figure import Figure
 
         ax = Figure(layout="constrained").add_subplot()
-    ax.set_title(chart.title if chart.layer is None else f"{chart.title}: {plain(chart.layer)}")
+    ax.set_title(wrapped(title_of(chart), 52))
     _DRAWING[type(chart)](chart, ax, at)
+    if alone and isinstance(chart, MatrixThroughTime):
+        ax.figure.colorbar(ax.images[0], ax=ax, label=wrapped(chart.value_label, 32))
     return ax
+
+
+def title_of(chart: Chart) -> str:
+    """The chart's title, with its layer where it belongs to one."""
+    return chart.title if chart.layer is None else f"{chart.title}: {chart.layer}"
+
+
+def wrapped(text: str, width: int) -> str:
+    """`plain` text in lines of at most `width` signs; a name longer than three lines is cut."""
+    return "\n".join(textwrap.wrap(plain(text), width, max_lines=3, placeholder=" ..."))
 
 
 def plain(text: object) -> str:
@@ -44,25 +69,53 @@ def plain(text: object) -> str:
 
 
 def colours(count: int) -> list[str]:
-    """A colour for each of `count` series, repeating after seven."""
-    return [COLOURS[i % len(COLOURS)] for i in range(count)]
+    """A colour for each of `count` series: distinct ones, or shades of one scale where there are more than seven."""
+    if count <= len(COLOURS):
+        return list(COLOURS[:count])
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    return [to_hex(colormaps["viridis"](0.9 * i / (count - 1))) for i in range(count)]
 
 
 def _lines(chart: Lines, ax: Axes, at: int) -> None:
     x = log_positions(chart.x) if chart.x_scale == "log" else chart.x
     marker = "o" if len(x) == 1 else ""  # a single step would be an invisible line
     for colour, (label, values) in zip(colours(len(chart.y)), chart.y.items(), strict=True):
-        ax.plot(x, values, color=colour, label=plain(label), marker=marker, linewidth=1.2)
+        ax.plot(x, values, color=colour, label=plain(label), marker=marker, markersize=3, linewidth=1.2)
         if label in chart.bands:
-            ax.fill_between(x, *chart.bands[label], color=colour, alpha=0.18, linewidth=0)
-    for label, (low, high) in chart.bands.items():
+            _band(ax, x, chart.bands[label], colour)
+    for label, band in chart.bands.items():
         if label not in chart.y:
-            ax.fill_between(x, low, high, color=NO_GROUP, alpha=0.3, linewidth=0, label=plain(label))
-    for label, value in chart.reference.items():
-        ax.plot(x, np.broadcast_to(value, x.shape), color="black", linestyle="--", linewidth=0.8, label=plain(label))
-    ax.set(xlabel=plain(chart.x_label), ylabel=plain(chart.y_label), xscale=chart.x_scale, yscale=chart.y_scale)
+            _band(ax, x, band, NO_GROUP)
+    for dashes, (label, value) in zip(cycle(DASHES), chart.reference.items(), strict=False):
+        level = np.broadcast_to(value, x.shape)
+        ax.plot(x, level, color="black", linestyle=dashes, linewidth=0.8, label=plain(label), marker=marker)
+    ax.set(xlabel=plain(chart.x_label), ylabel=wrapped(chart.y_label, 36))
+    ax.set(xscale=chart.x_scale, yscale=chart.y_scale)
     if len(chart.y) + len(chart.reference) + len(chart.bands) > 1:
-        ax.legend(frameon=False, fontsize="small")
+        _legend(ax, chart.band_label if chart.bands else None)
+
+
+def _band(ax: Axes, x: np.ndarray, band: tuple[np.ndarray, np.ndarray], colour: str) -> None:
+    low, high = band
+    if len(x) == 1:  # an area of no width would be invisible
+        ax.vlines(x, low, high, color=colour, alpha=0.35, linewidth=6)
+    else:
+        ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
+
+
+def _legend(ax: Axes, band_label: str | None = None) -> None:
+    """Below the axes, where it covers no line."""
+    from matplotlib.patches import Patch
+
+    entries = ax.get_legend_handles_labels()[0]
+    if band_label is not None:
+        entries.append(Patch(color=NO_GROUP, alpha=0.4, linewidth=0, label=plain(band_label)))
+    ax.legend(
+        handles=entries, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2 if len(entries) > 1 else 1,
+        frameon=False, fontsize=6, handlelength=2.6,
+    )  # fmt: skip
 
 
 def _bars(chart: Bars, ax: Axes, at: int) -> None:
@@ -70,30 +123,31 @@ def _bars(chart: Bars, ax: Axes, at: int) -> None:
     for i, (label, values) in enumerate(chart.y.items()):
         ax.bar(place + (i - (len(chart.y) - 1) / 2) * width, values, width, color=colours(i + 1)[i], label=plain(label))
     ax.set_xticks(place, [plain(category) for category in chart.categories])
-    ax.set(xlabel=plain(chart.x_label), ylabel=plain(chart.y_label))
+    ax.set(xlabel=plain(chart.x_label), ylabel=wrapped(chart.y_label, 36))
     if len(chart.y) > 1:
-        ax.legend(frameon=False, fontsize="small")
+        _legend(ax)
 
 
 def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
     finite = np.abs(chart.values[np.isfinite(chart.values)])
     limit = finite.max(initial=0.0) or 1.0
-    low = -limit if chart.diverging else min(0.0, np.nanmin(chart.values, initial=0.0))
+    low = -limit if chart.diverging else finite.min(initial=limit)
     image = ax.imshow(
         np.ma.masked_invalid(chart.values), aspect="auto", interpolation="nearest", vmin=low, vmax=limit,
         cmap="RdBu_r" if chart.diverging else "viridis",
     )  # fmt: skip
     columns = np.unique(np.linspace(0, len(chart.x) - 1, 5).round().astype(int))
     ax.set_xticks(columns, [str(chart.x[i]) for i in columns])
-    ax.set(xlabel=plain(chart.x_label), ylabel=plain(chart.row_label))
-    ax.figure.colorbar(image, ax=ax, label=plain(chart.value_label))
+    rows = np.unique(np.linspace(0, len(chart.rows) - 1, 6).round().astype(int))
+    ax.set_yticks(rows, [plain(chart.rows[i]) for i in rows])
+    ax.set(xlabel=f"{plain(chart.x_label)} (shown steps, evenly spaced)", ylabel=plain(chart.row_label))
+    ax.figure.colorbar(image, ax=ax, label=wrapped(chart.value_label, 32))
 
 
 def _matrix(chart: MatrixThroughTime, ax: Axes, at: int) -> None:
-    image = ax.imshow(chart.values[at], vmin=chart.low, vmax=chart.high, cmap="RdBu_r", interpolation="nearest")
+    ax.imshow(chart.values[at], vmin=chart.low, vmax=chart.high, cmap="RdBu_r", interpolation="nearest")
     ax.set_title(f"{ax.get_title()}, step {chart.steps[at]}")
     ax.set(xticks=[], yticks=[], xlabel="neurons in cluster order")
-    ax.figure.colorbar(image, ax=ax, label=plain(chart.value_label))
 
 
 def _points(chart: PointsThroughTime, ax: Axes, at: int) -> None:
@@ -103,6 +157,25 @@ def _points(chart: PointsThroughTime, ax: Axes, at: int) -> None:
     size = 12.0 if chart.size is None else 4 + 20 * _share(chart.size[last], chart.size)
     across, up = chart.xy[last].T
     ax.scatter(across, up, s=size, c=[_group_colour(g) for g in chart.groups], linewidths=0, zorder=2)
+    ax.set_title(f"{ax.get_title()}, step {chart.steps[last]}")
+    ax.set(xticks=[], yticks=[], xlabel=f"colour: {plain(chart.group_label)}")
+    ax.set_aspect("equal", adjustable="datalim")
+
+
+def _graph(chart: GraphThroughTime, ax: Axes, at: int) -> None:
+    from matplotlib.collections import LineCollection
+
+    last = range(len(chart.steps))[at]
+    edges = chart.edges[last]
+    strength = np.clip((edges.weight - chart.lowest) / (1.0 - chart.lowest), 0.0, 1.0)
+    order = np.argsort(strength, kind="stable")  # the strongest on top
+    lines = np.stack([chart.xy[edges.i], chart.xy[edges.j]], axis=1)[order]
+    shades = np.column_stack([np.zeros((len(order), 3)), 0.05 + 0.6 * strength[order]])
+    ax.add_collection(LineCollection(list(lines), colors=shades, linewidths=0.4 + strength[order], zorder=1))
+    size = (1.5 + 6 * _share(chart.radius[last], chart.radius)) ** 2  # in matplotlib an area
+    live = np.isfinite(chart.radius[last]) & (chart.radius[last] > 0)
+    colour = np.array([_group_colour(group) for group in chart.groups])
+    ax.scatter(*chart.xy[live].T, s=size[live], c=colour[live].tolist(), linewidths=0, zorder=2)
     ax.set_title(f"{ax.get_title()}, step {chart.steps[last]}")
     ax.set(xticks=[], yticks=[], xlabel=f"colour: {plain(chart.group_label)}")
     ax.set_aspect("equal", adjustable="datalim")
@@ -124,8 +197,10 @@ def log_positions(x: np.ndarray) -> np.ndarray:
 
 
 def cell_text(value: object) -> str:
-    """A table cell: numbers to four significant digits, everything else as it is."""
+    """A table cell: numbers to four significant digits, a dash for none, everything else as it is."""
     if isinstance(value, float | np.floating):
+        if np.isnan(value):
+            return "–"
         return f"{value:.4g}"
     return str(value)
 
@@ -145,5 +220,6 @@ _DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
     HeatMap: _heat_map,
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
+    GraphThroughTime: _graph,
     Table: _table,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 30
 NEIGHBOURS = 10
+MIN_DIST = 0.1
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,10 @@ class Embedding(Result):
         trustworthiness: (T, L) float64 in [0, 1], of the neurons at one step: 1 if all 10 (fewer in layers of under 21
             neurons) nearest neighbours in the picture are nearest neighbours in truth; NaN under 4 neurons.
         shuffled: (T, L) float64, the same after neurons have swapped places at random: about 0.5.
+        motion: (T, L) float64, mean distance from a neuron's place at the shown step before, in units of the spread:
+            the root mean square distance of all neurons from their centre. NaN at the first step.
+        motion_shuffled: (T, L) float64, the same for each neuron's steps in a random order: how calm the method makes
+            paths that are none.
     """
 
     seed: int
@@ -49,6 +55,13 @@ class Embedding(Result):
     xy: dict[str, np.ndarray] = measured("layer", "shown", "neuron", "index")
     trustworthiness: np.ndarray = measured("shown", "layer")
     shuffled: np.ndarray = measured("shown", "layer")
+    motion: np.ndarray = measured("shown", "layer")
+    motion_shuffled: np.ndarray = measured("shown", "layer")
+
+
+def near(count: int) -> int:
+    """How many of so many neurons count as neighbours of one: 10, less in small layers, none among fewer than 4."""
+    return min(NEIGHBOURS, (count - 1) // 2) if count > 3 else 0
 
 
 def trustworthiness(unit: Array, xy: Array) -> float:
@@ -79,17 +92,19 @@ def _ranks(unit: Array) -> Array:
 
 
 def _share_of_true(ranks: Array, xy: Array) -> float:
-    count = len(xy)
-    near = min(NEIGHBOURS, (count - 1) // 2)
+    count, listed = len(xy), near(len(xy))
     apart = ((xy[:, None, :] - xy[None, :, :]) ** 2).sum(axis=-1)
     np.fill_diagonal(apart, np.inf)
-    seen = np.argpartition(apart, near - 1, axis=1)[:, :near]
-    intrusion = np.maximum(np.take_along_axis(ranks, seen, axis=1) - near, 0)
-    return 1.0 - float(intrusion.sum()) * 2 / (count * near * (2 * count - 3 * near - 1))
+    seen = np.argpartition(apart, listed - 1, axis=1)[:, :listed]
+    intrusion = np.maximum(np.take_along_axis(ranks, seen, axis=1) - listed, 0)
+    return 1.0 - float(intrusion.sum()) * 2 / (count * listed * (2 * count - 3 * listed - 1))
 
 
 class Picture(NamedTuple):
-    """One layer's share of an `Embedding`; see there. `scores` is (T, 2): trustworthiness and shuffled."""
+    """One layer's share of an `Embedding`; see there.
+
+    `scores` is (T, 4): trustworthiness, shuffled, motion and motion_shuffled.
+    """
 
     method: str
     neurons: Array
@@ -99,26 +114,52 @@ class Picture(NamedTuple):
     scores: Array
 
 
-def picture(paths: Paths, coordinates: Array, method: str, *, rng: np.random.Generator) -> Picture:
-    """Put the neurons of a layer at the places of their points, and rate the picture at each step.
+def picture(paths: Paths, xy: Array, method: str, *, control: Array, rng: np.random.Generator) -> Picture:
+    """Rate the places of a layer's neurons at each step.
 
     Args:
-        paths: the points, and which neuron is where.
-        coordinates: (P, 2) place of each point.
+        paths: the neurons' directions.
+        xy: (T, n, 2) their places.
         method: how they were found.
-        rng: swaps the places for the control.
+        control: (T, n, 2) places found in the same way for each neuron's steps in random order.
+        rng: swaps the places of one step for the other control.
 
     Returns:
         The picture.
     """
-    xy = np.append(coordinates, [[np.nan, np.nan]], axis=0)[paths.place]
-    scores = np.full((len(xy), 2), np.nan)
+    scores = np.full((len(xy), 4), np.nan)
     for t, (place, places) in enumerate(zip(paths.place, xy, strict=True)):
         seen = np.isfinite(places).all(axis=1)
         if seen.sum() > 3:
             ranks = _ranks(paths.points[place[seen]].astype(np.float64))
-            scores[t] = [_share_of_true(ranks, each) for each in (places[seen], rng.permutation(places[seen]))]
+            scores[t, :2] = [_share_of_true(ranks, each) for each in (places[seen], rng.permutation(places[seen]))]
+    scores[1:, 2], scores[1:, 3] = motion(xy), motion(control)
     return Picture(method, paths.neurons, paths.groups, paths.norms, xy, scores)
+
+
+def motion(xy: Array) -> Array:
+    """How far neurons move from one shown step to the next.
+
+    Args:
+        xy: (T, n, 2) places, NaN where a neuron has none.
+
+    Returns:
+        (T - 1,) float64, mean distance over the root mean square distance from the centre at the later step, both of
+        the neurons that have a place at either; NaN where they all have the same.
+    """
+    moved = np.full(len(xy) - 1, np.nan)
+    for t, (before, after) in enumerate(pairwise(xy)):
+        both = np.isfinite(before).all(axis=1) & np.isfinite(after).all(axis=1)
+        if both.any():
+            spread = np.sqrt(after[both].var(axis=0).sum())
+            distance = np.linalg.norm(after[both] - before[both], axis=1).mean()
+            moved[t] = distance / spread if spread > 0 else np.nan
+    return moved
+
+
+def at_places(paths: Paths, coordinates: Array) -> Array:
+    """(T, n, 2) places of the neurons, from the (P, 2) coordinates of their points; NaN where there is none."""
+    return np.asarray(np.append(coordinates, [[np.nan, np.nan]], axis=0)[paths.place])
 
 
 def embedding_fields(run: Run, shown: Array, seed: int, pictures: Mapping[str, Picture]) -> dict[str, Any]:
@@ -139,6 +180,8 @@ def embedding_fields(run: Run, shown: Array, seed: int, pictures: Mapping[str, P
         "xy": {layer: made.xy for layer, made in pictures.items()},
         "trustworthiness": _by_layer(shown, [made.scores[:, 0] for made in each]),
         "shuffled": _by_layer(shown, [made.scores[:, 1] for made in each]),
+        "motion": _by_layer(shown, [made.scores[:, 2] for made in each]),
+        "motion_shuffled": _by_layer(shown, [made.scores[:, 3] for made in each]),
     }
 
 
@@ -165,6 +208,12 @@ def points_chart(result: Embedding, layer: str, *, title: str, method: str) -> P
         f"Trustworthiness at the last step {result.trustworthiness[-1, j]:.2f}, "
         f"with places swapped at random {result.shuffled[-1, j]:.2f}.",
     ]
+    if np.isfinite(result.motion[:, j]).any():
+        moved, by_chance = (np.nanmean(each[:, j]) for each in (result.motion, result.motion_shuffled))
+        facts.append(
+            f"From one shown step to the next a neuron moves {moved:.2f} of the picture's spread, "
+            f"and {by_chance:.2f} with each neuron's steps in random order."
+        )
     if result.lost[:, j].any():
         facts.append(f"Dead or not finite, hence without a place: {result.lost[-1, j]} at the last step.")
     return PointsThroughTime(

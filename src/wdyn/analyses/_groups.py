@@ -24,6 +24,7 @@ MOST_ROWS = 2048
 
 # Rows of float32 weights that point the same way differ by this much after rounding: below it a distance says nothing.
 ROUNDING = 1e-12
+FARTHEST = 2.0  # the largest cosine distance
 
 
 def spaced(count: int, at_most: int) -> Array:
@@ -141,9 +142,9 @@ def by_size(parts: Array) -> Array:
 def dense(cosine: Array, mode: Mode, distance: float) -> Array:
     """Groups of two rows or more by HDBSCAN, which need not be round: each member is close to some other member.
 
-    HDBSCAN gives every row that once hung on a group to it, however far. So a row stays only where another member is
-    within the distance, and groups that came apart below it are not split: no random directions then make a group
-    more often than they make one close pair.
+    Only rows that have another within the distance are looked at, before and after, so random directions make a group
+    no more often than they make one close pair. A pair of stand-ins, as far away as opposite neurons are, lets HDBSCAN
+    find that all rows are one group; its own switch for that drops most of its members.
 
     Args:
         cosine: (N, N) symmetric, in [-1, 1].
@@ -154,23 +155,22 @@ def dense(cosine: Array, mode: Mode, distance: float) -> Array:
         (N,) int64 as from `cut`.
 
     Source:
-        Campello, Moulavi & Sander, Density-based clustering based on hierarchical density estimates (2013); the
-        distance below which nothing is split: Malzer & Baum, A hybrid approach to hierarchical density-based cluster
-        selection (2020).
+        Campello, Moulavi & Sander, Density-based clustering based on hierarchical density estimates (2013).
     """
-    if len(cosine) < 2 or distance <= 0:
-        return np.full(len(cosine), -1)
+    apart = np.maximum(1.0 - (np.abs(cosine) if mode == "line" else cosine), ROUNDING)  # HDBSCAN divides by distances
+    close = apart <= distance
+    np.fill_diagonal(close, False)
+    labels, rows = np.full(len(cosine), -1), np.flatnonzero(close.any(axis=1))
+    if not len(rows):
+        return labels
     from sklearn.cluster import HDBSCAN
 
-    apart = np.maximum(1.0 - (np.abs(cosine) if mode == "line" else cosine), ROUNDING)  # HDBSCAN divides by distances
-    found = HDBSCAN(
-        min_cluster_size=2, min_samples=2, metric="precomputed", cluster_selection_epsilon=distance,
-        allow_single_cluster=True, copy=True,
-    ).fit(apart)  # fmt: skip
-    same = found.labels_[:, None] == found.labels_
-    np.fill_diagonal(same, False)
-    close = (same & (apart <= distance)).any(axis=1)
-    return by_size(np.where(close, found.labels_, -1))
+    padded = np.pad(apart[np.ix_(rows, rows)], (0, 2), constant_values=FARTHEST)
+    padded[-2:, -2:] = FARTHEST / 2
+    found = HDBSCAN(min_cluster_size=2, min_samples=2, metric="precomputed", copy=True).fit(padded)
+    labels[rows] = found.labels_[:-2]
+    same = (labels[:, None] == labels) & (labels >= 0)
+    return by_size(np.where((same & close).any(axis=1), labels, -1))
 
 
 def groups_at(

@@ -65,6 +65,20 @@ def gather(chosen: Run, layer: str) -> Paths:
     return Paths(neurons, points, place, norms, groups)
 
 
+def shuffled_in_time(paths: Paths, *, rng: np.random.Generator) -> Paths:
+    """The same directions with each neuron's steps in a random order of its own: paths that are none.
+
+    Args:
+        paths: the paths.
+        rng: draws the orders, which do not depend on the order of neurons.
+
+    Returns:
+        The paths with another `place`, whose columns are not in the order of the other fields.
+    """
+    in_order = paths.place[:, np.lexsort(paths.place)]
+    return paths._replace(place=rng.permuted(in_order, axis=0))
+
+
 def distinct(stack: Array, live: Array) -> tuple[Array, Array]:
     """Each distinct row once.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Axis = Literal["step", "shown", "layer", "neuron", "index", "metric"]
-Need = Literal["metrics", "sample", "masks", "evaluate"]
+Need = Literal["layers", "metrics", "sample", "masks", "evaluate"]
 
 
 def measured(*axes: Axis, unit: str = "") -> Any:
@@ -89,6 +89,32 @@ class Result:
 
 
 @dataclass(frozen=True)
+class Finding:
+    """What an analysis says of one layer at one step when it is asked whether chance could have done that.
+
+    Attributes:
+        layer: name of the layer.
+        step: optimiser step.
+        text: one sentence without a full stop, also where there is nothing but chance.
+        significant: whether a signal is claimed.
+        level: in (0, 1), the share of layers without any signal in which one is claimed, at most.
+        z: standard deviations above chance; NaN where the null is not told that way.
+    """
+
+    layer: str
+    step: int
+    text: str
+    significant: bool
+    level: float
+    z: float = float("nan")
+
+
+def no_findings(result: Any) -> Iterable[Finding]:
+    """For an analysis that has no null to hold its numbers against."""
+    return ()
+
+
+@dataclass(frozen=True)
 class Analysis:
     """What an analysis file ends with: `ANALYSIS = Analysis(...)`.
 
@@ -98,18 +124,20 @@ class Analysis:
             the pipeline where the function has one; every other keyword has a default.
         charts: result -> charts.
         reading: one or two sentences on how to read the charts and where the quantity comes from.
-        needs: what a run must offer; an unmet need becomes a section that says so.
+        needs: what a run must offer, by default a layer; an unmet need becomes a section that says so.
         when: `full` is left out by `--quick`, `quick` is used by `--quick` alone.
         takes: `runs` puts it in `wdyn compare` instead of `wdyn analyze`.
+        findings: result -> what stands out against chance and what does not, at the first and at the last step.
     """
 
     title: str
     compute: Callable[..., Any]
     charts: Callable[[Any], list[Chart]]
     reading: str
-    needs: frozenset[Need] = frozenset()
+    needs: frozenset[Need] = frozenset({"layers"})
     when: Literal["always", "full", "quick"] = "always"
     takes: Literal["run", "runs"] = "run"
+    findings: Callable[[Any], Iterable[Finding]] = no_findings
 
 
 def measured_fields(result: Result) -> Iterator[tuple[str, tuple[Axis, ...], Any]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ from wdyn.analyses._charts import Chart, Lines, Table
 from wdyn.analyses._leave_one_out import removal_curves
 from wdyn.analyses._neuron_maps import neuron_map, shown_positions
 from wdyn.analyses._neurons import Array, every_block, live_rows, pieces, unit_rows
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._uniform import null, tail_probability
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 SUMS = ("potential", "unnormalised_potential", "mean_cosine", "live", "dead", "non_finite")
 CURVES = ("largest_first", "smallest_first", "random_order")
 ENDS = ("at_start", "at_end")
+LEVEL = 0.01  # of layers of independent directions whose neurons count as aligned
 SHARE = "share in the frame potential, standard deviations above chance,"
 
 
@@ -273,6 +274,16 @@ def _first_and_last(result: FramePotential) -> Table:
     return Table(title=f"Step {result.steps[0]} against step {result.steps[-1]}", columns=columns)
 
 
+def findings(result: FramePotential) -> Iterator[Finding]:
+    """Whether neurons align more than independent directions do, at the first and the last step."""
+    for at in sorted({0, len(result.steps) - 1}):
+        for layer, z, chance in zip(result.layers, result.z[at], result.tail_probability[at], strict=True):
+            if np.isfinite(z):
+                aligned = bool(chance < LEVEL)
+                text = f"{layer}: neurons {'' if aligned else 'do not '}align, {z:+.1f} standard deviations from chance"
+                yield Finding(layer, int(result.steps[at]), text, aligned, LEVEL, float(z))
+
+
 ANALYSIS = Analysis(
     title="Frame potential",
     compute=compute,
@@ -284,4 +295,5 @@ ANALYSIS = Analysis(
         "one. A neuron's share is what the potential falls by without it. Few neurons carry the alignment where the "
         "potential falls faster than the dashed mean over random orders, at the last step but not at the first."
     ),
+    findings=findings,
 )

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from wdyn.analyses._charts import Chart, Lines, Table
 from wdyn.analyses._neurons import Array, alive, unit_rows
+from wdyn.analyses._runs import in_common
 from wdyn.analyses._spec import Analysis, Result, measured
-from wdyn.errors import MisuseError
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -118,7 +117,8 @@ def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None =
     Raises:
         MisuseError: fewer than two runs, or no layer or no step in common.
     """
-    layers, steps = _in_common(runs)
+    names, steps = in_common(runs, "the frame potential between runs")
+    layers = {name: runs[0].layers[name].columns for name in names}
     pairs = tuple(itertools.combinations(range(len(runs)), 2))
     shape = len(pairs), len(steps), len(layers)
     numbers = {name: np.full(shape, np.nan) for name in ("cross", "overlap", "mean", "deviation", "count")}
@@ -141,24 +141,6 @@ def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None =
         runs=tuple(run.name for run in runs), pairs=pairs, cross=cross, normalised=cross / count, overlap=overlap, z=z,
         null_mean=mean / count, null_deviation=deviation / count,
     )  # fmt: skip
-
-
-def _in_common(runs: Sequence[Run]) -> tuple[dict[str, int], Array]:
-    """Layers with their number of inputs, and (S,) steps."""
-    if len(runs) < 2:
-        raise MisuseError(f"the frame potential between runs needs at least 2 runs, not {len(runs)}")
-    shapes = [{(layer.name, layer.columns) for layer in run.layers.values()} for run in runs]
-    shared = set.intersection(*shapes)
-    layers = {name: layer.columns for name, layer in runs[0].layers.items() if (name, layer.columns) in shared}
-    steps = reduce(np.intersect1d, [run.steps for run in runs])
-    names = ", ".join(run.name for run in runs)
-    if not layers:
-        raise MisuseError(
-            f"{names}: no layer has the same name and number of inputs in all. Compare runs of one model."
-        )
-    if not len(steps):
-        raise MisuseError(f"{names}: no step was recorded in all. Record them with the same schedule.")
-    return layers, steps
 
 
 def _live(run: Run, layer: str) -> Iterator[Array]:

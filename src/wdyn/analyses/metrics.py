@@ -25,13 +25,15 @@ class Metrics(Result):
     """Recorded scalars; `steps` are all steps at which any was logged.
 
     Attributes:
-        value: name of a scalar to (S,) values; NaN where it was not logged.
+        value: name of a scalar to (S,) values; NaN where it was not logged, or logged as NaN.
         gap: `<name> gap` to (S,) held-out value minus training value; the training value is interpolated linearly
             between logged steps, NaN where the held-out value was not logged or lies outside the logged training steps.
         pairs: `<name> gap` to the names of its (training, held-out) scalars.
+        logged: name of a scalar to (S,) bool, the steps at which it was logged, with whatever value.
     """
 
     pairs: Mapping[str, tuple[str, str]]
+    logged: Mapping[str, Array]
     value: Mapping[str, Array] = measured("metric", "step")
     gap: Mapping[str, Array] = measured("metric", "step")
 
@@ -97,7 +99,10 @@ def compute(run: Run) -> Metrics:
         for name, (training, held_out) in pairs.items()
     }
     values = {name: _spread(metric.steps, metric.values, steps) for name, metric in metrics.items()}
-    return Metrics(run=run.name, steps=steps, layers=tuple(run.layers), pairs=pairs, value=values, gap=gaps)
+    logged = {name: np.isin(steps, metric.steps) for name, metric in metrics.items()}
+    return Metrics(
+        run=run.name, steps=steps, layers=tuple(run.layers), pairs=pairs, logged=logged, value=values, gap=gaps
+    )
 
 
 def _spread(at: Array, values: Array, steps: Array) -> Array:
@@ -128,18 +133,20 @@ def _pair(result: Metrics, name: str) -> Lines:
 
 
 def _alone(result: Metrics, name: str) -> Lines:
-    values = result.value[name]
-    at = ~np.isnan(values)
-    shown = np.where(np.isfinite(values), values, np.nan)[at]
+    at = result.logged[name]
+    values = result.value[name][at]
+    shown = np.where(np.isfinite(values), values, np.nan)
     return Lines(title=name, x=result.steps[at], y={name: shown}, x_label="optimiser step", y_label=name)
 
 
 def _ends(result: Metrics) -> Table:
-    columns: dict[str, list[object]] = {k: [] for k in ("scalar", "logged", "first", "last", "lowest", "highest")}
+    headings = ("scalar", "logged", "not finite", "first", "last", "lowest", "highest")
+    columns: dict[str, list[object]] = {heading: [] for heading in headings}
     for name, values in (dict(result.value) | dict(result.gap)).items():
-        logged = values[~np.isnan(values)]
-        row = [name, len(logged)]
-        row += [logged[0], logged[-1], logged.min(), logged.max()] if len(logged) else [np.nan] * 4
+        logged = values[result.logged.get(name, ~np.isnan(values))]
+        finite = logged[np.isfinite(logged)]
+        row = [name, len(logged), len(logged) - len(finite)]
+        row += [finite[0], finite[-1], finite.min(), finite.max()] if len(finite) else [np.nan] * 4
         for column, cell in zip(columns.values(), row, strict=True):
             column.append(cell)
     return Table(title="Recorded scalars", columns=columns)

@@ -11,7 +11,7 @@ import numpy as np
 from wdyn.analyses._charts import Array, Chart, Lines, Table
 from wdyn.analyses._neurons import live_rows, shown_steps
 from wdyn.analyses._simplex import Collapse, collapse, simplex, simplex_by_chance
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.errors import MisuseError
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHOWN = 60
 SHUFFLES = 5
+LEVEL = 0.005  # of random classifiers lie below the band of 99 %
 ROWS = {
     "rows_norm_variation": "variation of norms",
     "rows_cosine_spread": "spread of cosines",
@@ -269,6 +270,17 @@ def _verdict(values: Array, ends: Array) -> str:
     return f"nearer to a simplex than by chance{already}"
 
 
+def findings(result: NeuralCollapse) -> Iterator[Finding]:
+    """Whether the rows of the classifier are nearer to a simplex than by chance, at the first and the last step."""
+    for name, label in () if result.reason else ROWS.items():
+        values, ends = result.rows[name][:, 0], result.rows_by_chance[f"{name}_by_chance"][:, 0]
+        for at in sorted({0, len(values) - 1}):
+            if np.isfinite(values[at]):
+                text = f"rows of {result.layers[0]}, {label}: {_verdict(values[: at + 1], ends[: at + 1])}"
+                nearer = bool(values[at] < ends[at, 0])
+                yield Finding(result.layers[0], int(result.shown[at]), text, nearer, LEVEL)
+
+
 ANALYSIS = Analysis(
     title="Neural collapse",
     compute=compute,
@@ -279,4 +291,5 @@ ANALYSIS = Analysis(
         "compared with rows of independent entries (99 % band). NC1, NC3 and NC4 need features of the last hidden "
         "layer, and are compared with the same features under shuffled labels."
     ),
+    findings=findings,
 )

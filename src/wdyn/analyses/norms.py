@@ -12,7 +12,7 @@ from wdyn.analyses._charts import Chart, Lines, Table
 from wdyn.analyses._dip import dip, dip_probability
 from wdyn.analyses._neuron_maps import neuron_map, shown_positions
 from wdyn.analyses._neurons import Array, Directions, directions, every_block, pieces, quantiles, row_norms
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -23,6 +23,7 @@ STILL_NORM = 0.1
 
 SINGLE = ("norm", "distance", "cosine", "update")
 SHARES = (0.1, 0.5, 0.9)
+LEVEL = 0.01  # of layers whose norms have one peak count as having several
 
 
 @dataclass(frozen=True)
@@ -223,6 +224,16 @@ def _counts(result: Norms) -> Table:
     )
 
 
+def findings(result: Norms) -> Iterator[Finding]:
+    """Whether the norms fall into groups, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, chance in zip(result.layers, result.dip_probability[at], strict=True):
+            if np.isfinite(chance):
+                several = bool(chance < LEVEL)
+                text = f"{layer}: the norms of the neurons have {'several peaks' if several else 'one peak'}"
+                yield Finding(layer, int(result.shown[at]), text, several, LEVEL)
+
+
 ANALYSIS = Analysis(
     title="Norms and movement",
     compute=compute,
@@ -234,4 +245,5 @@ ANALYSIS = Analysis(
         "Whether the norms fall into two groups is told by Hartigan's dip against uniform numbers, the hardest null "
         "with one peak."
     ),
+    findings=findings,
 )

@@ -9,9 +9,17 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wdyn.analyses._charts import Array, Chart
-from wdyn.analyses._embedding import MOST_STEPS, Embedding, embedding_fields, picture, points_chart, quality_chart
+from wdyn.analyses._embedding import (
+    MOST_STEPS,
+    Embedding,
+    at_places,
+    embedding_fields,
+    picture,
+    points_chart,
+    quality_chart,
+)
 from wdyn.analyses._neurons import shown_steps
-from wdyn.analyses._paths import Paths, gather
+from wdyn.analyses._paths import Paths, gather, shuffled_in_time
 from wdyn.analyses._principal import principal
 from wdyn.analyses._spec import Analysis, measured
 
@@ -91,9 +99,10 @@ def compute(run: Run, *, seed: int = 0, progress: Callable[[float], object] | No
         rng = np.random.default_rng(seed)
         paths = gather(chosen, layer)
         coordinates, shares = components(paths, rng=rng)
-        pictures[layer] = picture(paths, coordinates, "pca", rng=rng)
         explained.append(shares)
         by_chance.append(chance_explained(int((paths.place[-1] >= 0).sum()), run.layers[layer].columns, rng=rng))
+        control = at_places(shuffled_in_time(paths, rng=rng), coordinates)
+        pictures[layer] = picture(paths, at_places(paths, coordinates), "pca", control=control, rng=rng)
         if progress:
             progress((i + 1) / len(run.layers))
     return Pca(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 from wdyn.analyses._charts import Array, Chart, Lines, MatrixThroughTime
 from wdyn.analyses._groups import MOST_ROWS, cosines, groups_at, leaf_order, persistent, spaced
 from wdyn.analyses._neurons import directions, shown_steps
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -21,6 +21,7 @@ MOST_STEPS = 60
 FEWEST_STEPS = 12
 SIDES = (256, 128, 64, 32)
 MOST_BYTES = 200_000_000
+LEVEL = 0.025  # of layers of random directions lie above the band of 95 %
 
 
 @dataclass(frozen=True)
@@ -256,6 +257,18 @@ def _coarseness(result: Similarity, layer: str) -> str:
     return f" ({', '.join(facts)})" if facts else ""
 
 
+def findings(result: Similarity) -> Iterator[Finding]:
+    """Whether neurons are more alike than random directions, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, mean, high in zip(result.layers, result.mean_cosine[at], result.chance_high[at], strict=True):
+            if np.isfinite(mean):
+                alike = bool(mean > high)
+                text = (
+                    f"{layer}: mean |cosine| {mean:.3g}, {'above' if alike else 'not above'} that of random directions"
+                )
+                yield Finding(layer, int(result.shown[at]), text, alike, LEVEL)
+
+
 ANALYSIS = Analysis(
     title="Similarity of neurons",
     compute=compute,
@@ -265,4 +278,5 @@ ANALYSIS = Analysis(
         "all steps, so blocks that appear on the diagonal are groups that form. The band around a line holds the mean "
         "|cosine| of as many random directions in 95 of 100 cases (exact moments, Muirhead 1982)."
     ),
+    findings=findings,
 )

@@ -16,7 +16,7 @@ from wdyn.analyses._random_matrix import (
     stable_rank_by_chance,
     typical_eigenvalues,
 )
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._spectra import (
     LEADING,
     Decomposition,
@@ -35,6 +35,7 @@ SHOWN_NUMBERS = 2**19  # singular values times shown steps
 SHOWN_WORK = 2**39  # multiplications, about half a minute on one core: layers of thousands of neurons show fewer steps
 BY_SIZE = 10  # an eigenvalue problem of size m takes as long as a Gram matrix of m rows in this many times m columns
 DRAWN = 200
+LEVEL = 0.01  # of random matrices whose largest singular value counts as an outlier
 
 
 @dataclass(frozen=True)
@@ -258,6 +259,15 @@ def _first_and_last(result: Spectrum) -> Table:
     return Table(title=f"Step {result.shown[0]} against step {result.shown[-1]}", columns=columns)
 
 
+def findings(result: Spectrum) -> Iterator[Finding]:
+    """Whether singular values exceed those of random entries, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, count, live in zip(result.layers, result.outliers[at].tolist(), result.live[at], strict=True):
+            if live:
+                text = f"{layer}: {count or 'no'} singular value{'s' * (count > 1)} beyond those of random entries"
+                yield Finding(layer, int(result.shown[at]), text, bool(count), LEVEL)
+
+
 ANALYSIS = Analysis(
     title="Spectrum",
     compute=compute,
@@ -268,4 +278,5 @@ ANALYSIS = Analysis(
         "and participation ratio count directions in use. The angles tell how far the ten leading input directions "
         "stand from those of the first and last step: in the band, as far as random subspaces do."
     ),
+    findings=findings,
 )

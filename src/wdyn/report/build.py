@@ -4,24 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
-
 from wdyn.analyses import load, load_or_warn, names
+from wdyn.analyses._neurons import shown_steps
 from wdyn.analyses._spec import Analysis
-from wdyn.errors import MisuseError, NotFoundError, RunFileError
+from wdyn.errors import MisuseError, RunFileError
 from wdyn.places import default_report
+from wdyn.report.jobs import KEPT_BYTES, Progress, compute_sections
 from wdyn.report.provenance import provenance
-from wdyn.report.sections import Section, make_section
+from wdyn.report.sections import Section
 from wdyn.report.write import replacing
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
 Kind = Literal["html", "json"]
-Progress = Callable[[str, float], object]
-Steps = slice | Sequence[int]
+
+
+@dataclass(frozen=True)
+class LogSpaced:
+    """So many of the recorded steps, at least 2: denser early, the first and the last among them."""
+
+    count: int
+
+
+Steps = slice | Sequence[int] | LogSpaced
 
 
 class Analysed(NamedTuple):
@@ -41,6 +50,7 @@ def build_report(
     steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    jobs: int = 1,
     out: str | Path | None = None,
     command: str = "",
     progress: Progress | None = None,
@@ -52,19 +62,21 @@ def build_report(
         kind: `html` is one self-contained page, `json` the numbers alone.
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None or empty.
-        steps: slice by step numbers (of the recorded steps from start up to stop, every so many), or step numbers.
+        steps: step numbers, a slice over them (recorded steps from start up to stop, every so many) or LogSpaced.
         quick: take the instant analyses in place of the slow ones.
         seed: for everything random.
+        jobs: number of processes; with 1 all is done in this one.
         out: path of the report; `reports/<run name>.<kind>` when None. Missing folders are made.
         command: the command line, shown in the provenance.
         progress: called with a label and the fraction done in [0, 1].
 
     Returns:
-        Path of the report. The same run, seed and version give the same bytes.
+        Path of the report. The same run, seed and version give the same bytes, whatever the number of processes.
 
     Raises:
         NotFoundError: no such analysis, layer or step.
-        MisuseError: no such kind, an analysis of several runs, or the report would lie in the run's own place.
+        MisuseError: no such kind, an analysis of several runs, too many processes for the memory, or the report would
+            lie in the run's own place.
         RunFileError: the run cannot be read or holds no step.
         OutputError: the report cannot be written; nothing was left behind.
     """
@@ -73,7 +85,9 @@ def build_report(
     target = Path(out) if out is not None else default_report(run_file, f".{kind}")
     with (
         replacing(target, keep=run_file) as write,
-        analysed(run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, progress=progress) as found,
+        analysed(
+            run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs, progress=progress
+        ) as found,
     ):
         facts = provenance(found.whole, found.run, command=command, seed=seed)
         write(render(facts, found))
@@ -89,15 +103,16 @@ def analysed(
     steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    jobs: int = 1,
     progress: Progress | None = None,
 ) -> Iterator[Analysed]:
     """An open run with its findings; arguments and errors as for `build_report`."""
     chosen = choose_analyses(only, quick=quick)
-    with open_run(run_file) as whole:
+    with open_run(run_file, keep=KEPT_BYTES) as whole:
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
-        run = whole.select(layers=layers or None, steps=_step_numbers(whole, steps))
-        yield Analysed(whole, run, _sections(run, chosen, seed, progress or _silent))
+        run = _selected(whole, layers, steps)
+        yield Analysed(whole, run, compute_sections(run, chosen, seed=seed, jobs=jobs, progress=progress))
 
 
 def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[str, Analysis]:
@@ -122,28 +137,9 @@ def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[st
     return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when != skip}
 
 
-def _step_numbers(run: Run, steps: Steps | None) -> Sequence[int] | None:
-    if not isinstance(steps, slice):
-        return steps
-    low = -np.inf if steps.start is None else steps.start
-    high = np.inf if steps.stop is None else steps.stop
-    numbers: list[int] = run.steps[(run.steps >= low) & (run.steps < high)][:: steps.step].tolist()
-    if not numbers:
-        raise NotFoundError(f"{run.path}: no recorded step there. It has steps {run.steps[0]} to {run.steps[-1]}")
-    return numbers
-
-
-def _sections(run: Run, chosen: dict[str, Analysis], seed: int, progress: Progress) -> list[Section]:
-    sections, parts = [], len(chosen) + 1  # the one more is writing
-    for done, (name, analysis) in enumerate(chosen.items()):
-
-        def advance(fraction: float, label: str = analysis.title, done: int = done) -> None:
-            progress(label, (done + fraction) / parts)
-
-        advance(0.0)
-        sections.append(make_section(name, analysis, run, seed=seed, progress=advance))
-    progress("Writing", len(chosen) / parts)
-    return sections
+def _selected(whole: Run, layers: str | Sequence[str] | None, steps: Steps | None) -> Run:
+    chosen = whole.steps[shown_steps(whole.steps, steps.count)] if isinstance(steps, LogSpaced) else steps
+    return whole.select(layers=layers or None, steps=chosen)
 
 
 def _renderer(kind: Kind) -> Callable[[dict[str, Any], Analysed], bytes]:
@@ -156,7 +152,3 @@ def _renderer(kind: Kind) -> Callable[[dict[str, Any], Analysed], bytes]:
 
         return lambda facts, found: render_page(facts, found.sections, found.run.steps.tolist())
     raise MisuseError(f"no report of kind {kind!r}. There are: html, json")
-
-
-def _silent(label: str, fraction: float) -> None:
-    """Progress that nobody watches."""

@@ -7,7 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from wdyn.analyses._charts import Bars, Chart, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Bars,
+    Chart,
+    GraphThroughTime,
+    HeatMap,
+    Lines,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 from wdyn.report.codec import Array, Blocks, Ref, extent, quantise, real
 from wdyn.report.plain import plain
 from wdyn.report.thin import thin_columns, thin_lines
@@ -121,6 +130,13 @@ def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
     return "table", {"columns": shown, "count": max(rows, default=0)}
 
 
+def _graph(chart: GraphThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
+    """A table, until the page has a view for graphs; `wdyn figures` draws them."""
+    columns = {"step": plain(np.asarray(chart.steps)), "edges": [len(edges.weight) for edges in chart.edges]}
+    heaviest = [float(edges.weight.max(initial=0.0)) for edges in chart.edges]
+    return _table(Table(chart.title, {**columns, "heaviest edge": heaviest}), blocks)
+
+
 def _along(values: Any, axis: Any, label: str) -> Array:
     numbers = np.asarray(values, dtype=np.float64)
     _expect(numbers.shape == (len(axis),), f"{label!r} has shape {numbers.shape}, but its axis has {len(axis)} places")
@@ -138,5 +154,6 @@ _ENCODERS: dict[type, Callable[[Any, Blocks], tuple[str, ChartData]]] = {
     HeatMap: _heat_map,
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
+    GraphThroughTime: _graph,
     Table: _table,
 }

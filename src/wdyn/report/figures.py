@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -10,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wdyn.analyses._charts import Chart, HeatMap, MatrixThroughTime, PointsThroughTime
+from wdyn.analyses._charts import Chart, GraphThroughTime, HeatMap, MatrixThroughTime, PointsThroughTime, Table
 from wdyn.places import REPORTS
-from wdyn.report.build import Progress, analysed
+from wdyn.report.build import Steps, analysed
+from wdyn.report.jobs import Progress
 from wdyn.report.sections import Section
 from wdyn.report.write import replacing
 
@@ -45,22 +47,24 @@ def write_figures(
     formats: Sequence[str] = ("pdf",),
     only: Sequence[str] = (),
     layers: str | Sequence[str] | None = None,
-    steps: slice | Sequence[int] | None = None,
+    steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    jobs: int = 1,
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Write every chart of a run's analyses as figure files.
+    """Write every chart of a run's analyses as figure files, and every table as CSV.
 
     Args:
         run_file: path of the run.
         formats: any of `pdf`, `svg`, `png`.
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None.
-        steps: slice by step numbers, or step numbers; all when None.
+        steps: as for `build_report`; all when None.
         quick: take the instant analyses in place of the slow ones.
         seed: for everything random.
+        jobs: number of processes; with 1 all is done in this one.
         out: folder; `reports/<run name>-figures` when None. Missing folders are made.
         progress: called with a label and the fraction done in [0, 1].
 
@@ -75,12 +79,14 @@ def write_figures(
     run_file = Path(run_file)
     folder = Path(out) if out is not None else REPORTS / f"{run_file.stem}-figures"
     written = []
-    with analysed(run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, progress=progress) as found:
+    with analysed(
+        run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs, progress=progress
+    ) as found:
         for name, chart in _named_charts(found.sections):
-            for ending in formats:
+            for ending in ["csv"] if isinstance(chart, Table) else formats:
                 path = folder / f"{name}.{ending}"
                 with replacing(path, keep=run_file) as write:
-                    write(figure_bytes(chart, ending))
+                    write(_csv(chart) if isinstance(chart, Table) else figure_bytes(chart, ending))
                 written.append(path)
     return written
 
@@ -99,26 +105,39 @@ def _figure(chart: Chart) -> Figure:
     """A figure of one panel, or of a row of panels where the chart runs through time."""
     from matplotlib.figure import Figure
 
-    from wdyn.analyses._draw import draw
+    from wdyn.analyses._draw import draw, title_of, wrapped
 
-    if isinstance(chart, MatrixThroughTime | PointsThroughTime):
+    if isinstance(chart, MatrixThroughTime | PointsThroughTime | GraphThroughTime):
         shown = np.unique(np.linspace(0, len(chart.steps) - 1, PANELS).round().astype(int))
         figure = Figure(figsize=(TWO_COLUMNS, 0.4 + TWO_COLUMNS / PANELS), layout="constrained")
-        for ax, at in zip(np.atleast_1d(figure.subplots(1, len(shown))), shown, strict=True):
-            draw(chart, ax, at=int(at))
-            ax.set_title(f"step {chart.steps[at]}")
-        figure.suptitle(f"{chart.title}: {chart.layer}".replace("$", r"\$"), fontsize=8)
+        panels = np.atleast_1d(figure.subplots(1, len(shown)))
+        for ax, at in zip(panels, shown, strict=True):
+            draw(chart, ax, at=int(at), alone=False)
+            ax.set(title=f"step {chart.steps[at]}", xlabel="")
+        if isinstance(chart, MatrixThroughTime):
+            figure.colorbar(panels[0].images[0], ax=panels, label=wrapped(chart.value_label, 32), shrink=0.8)
+        figure.suptitle(wrapped(title_of(chart), 110), fontsize=8)
         return figure
     width = TWO_COLUMNS if isinstance(chart, HeatMap) else ONE_COLUMN
-    figure = Figure(figsize=(width, 2.6), layout="constrained")
+    figure = Figure(figsize=(width, 2.9), layout="constrained")
     draw(chart, figure.add_subplot())
     return figure
 
 
+def _csv(table: Table) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(table.columns)
+    writer.writerows(zip(*table.columns.values(), strict=True))
+    return text.getvalue().encode("utf-8", "backslashreplace")
+
+
 def _named_charts(sections: Sequence[Section]) -> Iterator[tuple[str, Chart]]:
-    """Each chart with a file name that says what it is; the number keeps equal titles apart."""
+    """Each chart that holds something, with a file name that says what it is; the number keeps equal titles apart."""
     for section in sections:
         for number, chart in enumerate(section.charts, start=1):
+            if isinstance(chart, Table) and not any(map(len, chart.columns.values())):
+                continue
             words = [section.name, f"{number:02}", chart.title, chart.layer or ""]
             yield "-".join(filter(None, map(_slug, words))), chart
 

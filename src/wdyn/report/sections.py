@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from wdyn.analyses._charts import Chart
-    from wdyn.analyses._spec import Analysis, Need
+    from wdyn.analyses._spec import Analysis, Finding, Need
     from wdyn.store.run import Run
 
 Status = Literal["ok", "skipped", "failed"]
@@ -26,6 +26,7 @@ class Section:
         status: `ok`, `skipped` where the run lacks what it needs, `failed` where it raised.
         reason: why it was skipped or failed, one sentence; empty when ok.
         charts: what to draw; empty unless ok.
+        findings: what stands out against chance and what does not; empty unless ok.
         result: the result dataclass; None unless ok.
     """
 
@@ -35,12 +36,13 @@ class Section:
     status: Status = "ok"
     reason: str = ""
     charts: tuple[Chart, ...] = ()
+    findings: tuple[Finding, ...] = ()
     result: Any = None
 
     def failed(self, error: Exception) -> Section:
         """This section without its findings, naming the error instead."""
         reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        return replace(self, status="failed", reason=reason, charts=(), result=None)
+        return replace(self, status="failed", reason=reason, charts=(), findings=(), result=None)
 
 
 def make_section(
@@ -66,12 +68,14 @@ def make_section(
     wanted = inspect.signature(analysis.compute).parameters.keys() & offered.keys()
     try:
         result = analysis.compute(run, **{key: offered[key] for key in wanted})
-        return replace(section, charts=tuple(analysis.charts(result)), result=result)
+        charts, findings = tuple(analysis.charts(result)), tuple(analysis.findings(result))
+        return replace(section, charts=charts, findings=findings, result=result)
     except Exception as error:  # one broken analysis must not cost the reader the others
         return section.failed(error)
 
 
 MISSING: dict[Need, str] = {
+    "layers": "This run has no layer that gives neuron rows. What was recorded without is listed as left out.",
     "metrics": "No metrics were logged. Call `rec.log(loss=...)` in the training loop to record them.",
     "sample": "No sample was recorded. Give one with `Recorder(model, sample=(inputs, targets))`.",
     "masks": "No pruning mask was recorded. Masks of `torch.nn.utils.prune` are recorded by themselves.",
@@ -81,6 +85,7 @@ MISSING: dict[Need, str] = {
 
 def _offers(run: Run, need: Need) -> bool:
     offers: dict[Need, Callable[[], bool]] = {
+        "layers": lambda: bool(run.layers),
         "metrics": lambda: bool(run.metrics),
         "sample": lambda: run.sample is not None,
         "masks": lambda: bool(run.masks(int(run.steps[-1]))),

@@ -7,7 +7,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Bars, Chart, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Bars,
+    Chart,
+    GraphThroughTime,
+    HeatMap,
+    Lines,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 from wdyn.report.words import number
 
 ROWS = 12
@@ -63,6 +72,11 @@ def _points(chart: PointsThroughTime) -> Gist:
     return [chart.group_label, "neurons"], list(zip(groups, sizes, strict=True))[:LISTED]
 
 
+def _graph(chart: GraphThroughTime) -> Gist:
+    rows = [(step, len(edges.weight)) for step, edges in zip(chart.steps, chart.edges, strict=True)]
+    return ["step", "edges"], [rows[at] for at in _spread(len(rows))]
+
+
 def _table(chart: Table) -> Gist:
     return list(chart.columns), list(zip(*chart.columns.values(), strict=True))[:LISTED]
 
@@ -91,5 +105,6 @@ _GIST: dict[type, Callable[[Any], Gist]] = {
     HeatMap: _heat_map,
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
+    GraphThroughTime: _graph,
     Table: _table,
 }

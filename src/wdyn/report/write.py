@@ -11,6 +11,8 @@ from pathlib import Path
 from wdyn.errors import MisuseError, OutputError
 from wdyn.places import parts_folder
 
+_HDF5 = b"\x89HDF\r\n\x1a\n"
+
 
 @contextmanager
 def replacing(target: Path, *, keep: Path) -> Iterator[Callable[[bytes], None]]:
@@ -26,7 +28,7 @@ def replacing(target: Path, *, keep: Path) -> Iterator[Callable[[bytes], None]]:
         The function; it takes all bytes of the report.
 
     Raises:
-        MisuseError: the target is the run, or lies in its journal.
+        MisuseError: the target is the run or another one, or lies in its journal.
         OutputError: the folder cannot be written or the disk is full; nothing was left behind.
     """
     _refuse_the_run(target, keep)
@@ -53,6 +55,12 @@ def _refuse_the_run(target: Path, run_file: Path) -> None:
         raise MisuseError(f"{target}: this is the run itself. Give the report another path with -o")
     if place.is_dir():
         raise OutputError(f"{target}: this is a folder. Give a file name with -o, such as {target / 'report.html'}")
+    if place.exists() and not place.is_file():  # replacing a device or a pipe would take it from everybody else
+        raise OutputError(f"{target}: this is not an ordinary file. Give another path with -o")
+    if parts_folder(place).exists() or _holds_hdf5(place):
+        raise MisuseError(
+            f"{target}: another run stands here, and a report may not replace it. Give another path with -o"
+        )
 
 
 @contextmanager
@@ -70,6 +78,13 @@ def _make_folders(folder: Path, cleanup: ExitStack) -> None:
     for each in reversed(missing):
         each.mkdir()
         cleanup.callback(_remove_folder, each)
+
+
+def _holds_hdf5(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with _explained(path), path.open("rb") as file:
+        return file.read(len(_HDF5)) == _HDF5
 
 
 def _remove_file(name: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,28 @@ def as_text(facts: dict[str, Any]) -> str:
         ],
         *[("metric", f"{name}  {count} values") for name, count in facts["metrics"].items()],
         *([] if facts["sample"] is None else [("sample", " and ".join(map(str, facts["sample"])))]),
-        *[("note", ", ".join(f"{key} {value}" for key, value in note.items())) for note in facts["notes"]],
+        *[("note", note_text(note)) for note in facts["notes"] if note.get("what") != "closed"],
         *[("metadata", f"{key} = {value}") for key, value in facts["metadata"].items()],
     ]
-    return "\n".join(f"{label:9} {text}" for label, text in rows)
+    return "\n".join(f"{label:9} {printable(text)}" for label, text in rows)
+
+
+def note_text(note: Mapping[str, Any]) -> str:
+    """A note of the recording as a sentence.
+
+    Args:
+        note: `what`, `reason`, the `step` it was written at and, where it is about a stretch, `steps` (first, last).
+    """
+    words = {"gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "damaged": "Damaged"}
+    first, last = note.get("steps") or (note.get("step"), note.get("step"))
+    where = f"step {first}" if first == last else f"steps {first} to {last}"
+    return f"{words.get(note['what'], note['what'])} at {where}: {note.get('reason', 'no reason was noted')}"
+
+
+def printable(text: str, length: int = 300) -> str:
+    """One line that a terminal shows as it is: signs that would move or reorder text are escaped, long text is cut."""
+    plain = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
+    return plain if len(plain) <= length else plain[: length - 4] + " ..."
 
 
 def _bytes_on_disk(path: Path) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ from wdyn.store.layout import (
 from wdyn.store.sources import stored_dtype
 
 _SIGNATURE = b"\x89HDF\r\n\x1a\n"
+_CUT_SHORT = re.compile(r"truncated file: eof = (\d+).*stored_eof = (\d+)")
 _FILTERS = ((), (h5z.FILTER_DEFLATE,), (h5z.FILTER_SHUFFLE, h5z.FILTER_DEFLATE))
 _DEPTH = 3  # names in the longest path, masks/<name>/bits
 _PLAIN = {STEPS: "<i8", TIME: "<f8", META: "|u1", INDEX: "|u1", CRC32: "<u4", SELF: "<u4"}
@@ -99,6 +101,11 @@ def reading(path: Path, what: str) -> Iterator[None]:
     except (OSError, RuntimeError, ValueError, KeyError, TypeError) as error:
         if isinstance(error, RunFileError):
             raise
+        if cut := _CUT_SHORT.search(str(error)):
+            there, whole = (f"{int(size):,}" for size in cut.groups())
+            raise DamagedError(
+                f"{path}: cut short, {there} of {whole} bytes are there. Copy the file again."
+            ) from error
         raise DamagedError(f"{path}: {what} cannot be read, the file is damaged or cut short ({error}).") from error
 
 

@@ -1,0 +1,43 @@
+"""What several runs have in common, for analyses that compare runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wdyn.analyses._charts import Array
+from wdyn.errors import MisuseError
+
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
+
+
+def in_common(runs: Sequence[Run], what: str) -> tuple[list[str], Array]:
+    """Layers and steps that all runs have.
+
+    Args:
+        runs: the runs.
+        what: name of the analysis, for the error.
+
+    Returns:
+        Names of the layers that agree in name and number of inputs, in the first run's order; (S,) int64 steps.
+
+    Raises:
+        MisuseError: fewer than two runs, or no layer or no step in common.
+    """
+    if len(runs) < 2:
+        raise MisuseError(f"{what} needs at least 2 runs, not {len(runs)}")
+    names = ", ".join(run.name for run in runs)
+    shared = set.intersection(*({(layer.name, layer.columns) for layer in run.layers.values()} for run in runs))
+    layers = [name for name, layer in runs[0].layers.items() if (name, layer.columns) in shared]
+    if not layers:
+        raise MisuseError(
+            f"{names}: no layer has the same name and number of inputs in all. Compare runs of one model."
+        )
+    steps = reduce(np.intersect1d, [run.steps for run in runs])
+    if not len(steps):
+        raise MisuseError(f"{names}: no step was recorded in all. Record them with the same schedule.")
+    return layers, steps

@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from tests.analyses.memory_run import MemoryRun
+from wdyn.analyses._aligned import FEWEST, RATE, Graph, _graphs, _settle, aligned, enough
+from wdyn.analyses._embedding import motion
+from wdyn.analyses._paths import Paths, gather
+
+
+def paths_of(history: np.ndarray) -> Paths:
+    return gather(MemoryRun({"fc": history}), "fc")
+
+
+@pytest.mark.slow
+def test_edges_join_nearest_neurons_of_one_step(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(3, 25, 6))
+    history[1, :5] = 0
+    paths = paths_of(history)
+    for place, graph in zip(paths.place, _graphs(paths.points, paths.place), strict=True):
+        rows = np.flatnonzero(place >= 0)
+        assert_array_equal(graph.rows, rows)
+        unit = paths.points[place[rows]].astype(float)
+        order = np.argsort(-(unit @ unit.T), axis=1)[:, 1 : min(10, (len(rows) - 1) // 2) + 1]
+        listed = {(i, j) for i, row in enumerate(order.tolist()) for j in row}
+        edges = set(zip(graph.head.tolist(), graph.tail.tolist(), strict=True))
+        assert edges == listed | {(j, i) for i, j in listed}
+        # UMAP's membership of the nearest neighbour is 1, so nothing pulls harder than it
+        assert_allclose(graph.weight.max(), 1.0, rtol=1e-6)
+
+
+@pytest.mark.slow
+def test_only_the_neurons_of_the_step_move_and_ties_pull_them(rng: np.random.Generator) -> None:
+    none = np.empty(0, dtype=np.int32)
+    graphs = [Graph(np.array(rows), none, none, none.astype(np.float32)) for rows in ([0, 1], [0, 1, 2], [2])]
+    before = rng.normal(scale=5, size=(3, 3, 2)).astype(np.float32)
+    xy = before.copy()
+    _settle(xy, graphs, 1, rate=RATE, rng=rng)
+    assert_array_equal(xy[[0, 2]], before[[0, 2]])
+    nearer = [np.linalg.norm(places[1] - places[[0, 0, 2], [0, 1, 2]], axis=1) for places in (before, xy)]
+    assert (nearer[1] < nearer[0]).all()
+
+
+@pytest.mark.slow
+def test_neurons_of_one_neighbourhood_stay_and_come_together(rng: np.random.Generator) -> None:
+    start, target = rng.normal(size=(40, 30)), np.repeat(rng.normal(size=(2, 30)), 20, axis=0)
+    pull = np.repeat([0, 0, 0, 0, 0.9, 0.9, 0.9, 0.9], 1)[:, None, None]
+    xy = aligned(paths_of((1 - pull) * start + pull * target), seed=0)
+    moved = motion(xy)
+    assert moved.argmax() == 3  # the only change between two steps
+    # every neuron is among its own kind at the end, and was not so at the start
+    nearest = np.argsort(np.linalg.norm(xy[:, :, None] - xy[:, None], axis=-1), axis=-1)[..., 1:6]
+    same = (nearest // 20 == np.arange(40)[:, None] // 20).mean(axis=(1, 2))
+    assert same[-1] == 1
+    assert same[0] < 0.9
+
+
+@pytest.mark.slow
+def test_each_step_fills_the_picture(rng: np.random.Generator) -> None:
+    drift = np.linspace(0, 5, 12)[:, None, None] * rng.normal(size=20)  # all turn the same way
+    xy = aligned(paths_of(rng.normal(size=(60, 20)) + drift), seed=0)
+    size = xy.std(axis=1)
+    # in one UMAP of all steps a step takes a tenth of the picture; half of it leaves room for chance
+    assert (size > 0.5 * xy.reshape(-1, 2).std(axis=0)).all()
+
+
+def test_too_few_neurons_for_neighbourhoods(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(2, 30, 4))
+    history[:, FEWEST - 1 :] = history[:, :1]
+    assert not enough(paths_of(history))
+    history[1, -1] = 1
+    assert enough(paths_of(history))
