@@ -55,7 +55,7 @@ def test_the_second_time_is_kept(folder: Path) -> None:
     ],
 )
 def test_anything_else_is_made_anew(folder: Path, other: SimpleNamespace, parameters: dict[str, object]) -> None:
-    calls, make = counting()
+    _, make = counting()
     cached(run(), {"seed": 0}, make)
     assert_array_equal(cached(other, parameters, make)["numbers"], np.arange(5.0) + 2)
 

@@ -40,7 +40,8 @@ def test_too_few_rows_to_tell() -> None:
 
 def test_motion_is_the_distance_in_units_of_the_spread() -> None:
     square = np.array([[1.0, 1], [1, -1], [-1, 1], [-1, -1]])  # each at sqrt(2) from the centre
-    steps = np.stack([square, square + [3, 4], 2 * (square + [3, 4]), square])
+    moved = square + np.array([3, 4])
+    steps = np.stack([square, moved, 2 * moved, square])
     steps[3, 0] = np.nan
     expected = np.linalg.norm(steps[2] - steps[1], axis=1).mean() / np.sqrt(8)
     last = np.linalg.norm(steps[3, 1:] - steps[2, 1:], axis=1).mean() / np.sqrt(((square[1:] + 1 / 3) ** 2).sum() / 3)

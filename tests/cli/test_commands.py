@@ -83,7 +83,7 @@ def test_figures_writes_every_chart_in_every_format_and_always_the_same_bytes(ru
     assert first.exit_code == 0, first.output
     paths = [Path(line) for line in first.stdout.splitlines()]
     kept = {path: path.read_bytes() for path in paths}
-    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png"}
+    assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv"}
     assert call(*words, "-o", "again").exit_code == 0
     assert {Path("again", path.name).read_bytes() for path in paths} == set(kept.values())
 

@@ -69,7 +69,7 @@ def test_a_file_cut_short_anywhere_is_refused(path, tmp_path):
     short = tmp_path / "short.h5"
     for percent in range(1, 100):
         short.write_bytes(data[: len(data) * percent // 100])
-        refused(short, "damaged or cut short|not an HDF5 file")
+        refused(short, "cut short|not an HDF5 file")
 
 
 def test_an_empty_run_says_so(path):
