@@ -175,7 +175,8 @@ def _graph(chart: GraphThroughTime, ax: Axes, at: int) -> None:
     size = (1.5 + 6 * _share(chart.radius[last], chart.radius)) ** 2  # in matplotlib an area
     live = np.isfinite(chart.radius[last]) & (chart.radius[last] > 0)
     colour = np.array([_group_colour(group) for group in chart.groups])
-    ax.scatter(*chart.xy[live].T, s=size[live], c=colour[live].tolist(), linewidths=0, zorder=2)
+    across, up = chart.xy[live].T
+    ax.scatter(across, up, s=size[live], c=colour[live].tolist(), linewidths=0, zorder=2)
     ax.set_title(f"{ax.get_title()}, step {chart.steps[last]}")
     ax.set(xticks=[], yticks=[], xlabel=f"colour: {plain(chart.group_label)}")
     ax.set_aspect("equal", adjustable="datalim")

@@ -10,10 +10,8 @@ function makeCanvas(body, label) {
 function fitted(canvas, width, height) {
   const ratio = window.devicePixelRatio || 1;
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
-  if (canvas.width !== w || canvas.height !== h) {
-    Object.assign(canvas, {width: w, height: h});
-    Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});
-  }
+  if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, {width: w, height: h});
+  Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});
   const context = canvas.getContext("2d");
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
   context.clearRect(0, 0, width, height);
@@ -29,6 +27,9 @@ function onResize(box, redraw) {
   }).observe(box);
 }
 
+// what the tooltip stands for, so that it can be asked again when the picture under a resting pointer has changed
+let pointed = null;
+
 // pick(x, y) -> {lines, neuron} or null
 function onPointer(canvas, pick) {
   const at = (event) => {
@@ -36,21 +37,33 @@ function onPointer(canvas, pick) {
     return pick(event.clientX - box.left, event.clientY - box.top);
   };
   canvas.addEventListener("pointermove", (event) => {
-    const found = at(event);
-    canvas.style.cursor = found && found.neuron !== null ? "pointer" : "";
-    if (found) showTip(event.clientX, event.clientY, found.lines);
-    else hideTip();
+    pointed = () => {
+      const found = at(event);
+      canvas.style.cursor = found && found.neuron !== null ? "pointer" : "";
+      if (found) showTip(event.clientX, event.clientY, found.lines);
+      else hideTip();
+    };
+    pointed();
   });
-  canvas.addEventListener("pointerleave", hideTip);
+  canvas.addEventListener("pointerleave", forgetTip);
   canvas.addEventListener("click", (event) => {
     const found = at(event);
     choose({neuron: !found || found.neuron === state.neuron ? null : found.neuron});
   });
 }
 
+function refreshTip() {
+  if (pointed) pointed();
+}
+
+function forgetTip() {
+  pointed = null;
+  hideTip();
+}
+
 function showTip(x, y, lines) {
   const tip = document.getElementById("tip");
-  tip.replaceChildren(...lines.map((line) => element("div", {}, line)));
+  tip.replaceChildren(...lines.map((line) => element("div", {}, visible(line))));
   tip.hidden = false;
   const left = x + 16 + tip.offsetWidth > window.innerWidth ? x - 16 - tip.offsetWidth : x + 16;
   tip.style.transform = `translate(${Math.max(4, left)}px, ${Math.min(y + 14, window.innerHeight - tip.offsetHeight - 4)}px)`;
@@ -58,6 +71,14 @@ function showTip(x, y, lines) {
 
 function hideTip() {
   document.getElementById("tip").hidden = true;
+}
+
+// an empty picture is never without a word
+function emptyText(context, width, height, text) {
+  context.fillStyle = token("muted");
+  context.font = `14px ${getComputedStyle(document.body).fontFamily}`;
+  context.textAlign = "center";
+  context.fillText(text, width / 2, height / 2);
 }
 
 // pixels of a colour image, one per value, to be stretched over a canvas

@@ -1,6 +1,7 @@
-// One value per row and step as colour; columns stand at recorded steps, evenly spaced.
+// One value per row and step as colour; columns are evenly spaced, whatever steps they stand for.
 
 const HEAT = {left: 46, bottom: 38, top: 6, right: 22};
+const LETTER = 6.5; // pixels of an average letter of 12 px
 
 function heatView(body, store) {
   const canvas = makeCanvas(body, "");
@@ -15,9 +16,9 @@ function heatView(body, store) {
   return {
     show(chart) {
       view.data = {...chart, x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
-      canvas.setAttribute("aria-label", `${chart.title}: ${chart.rows.length} rows, ${view.data.x.length} steps`);
+      canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.rows.length} rows, ${view.data.x.length} steps`);
       note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} steps drawn.` : "";
-      canvas.style.height = `${heatHeight(view.data) + HEAT.top + HEAT.bottom}px`; // its place is kept until it is seen
+      Object.assign(canvas.style, {width: "100%", height: `${heatHeight(view.data) + HEAT.top + HEAT.bottom}px`}); // its place is kept until it is seen
       this.recolour();
     },
     recolour() {
@@ -25,6 +26,7 @@ function heatView(body, store) {
       legend.replaceChildren(colourLegend(view.data, view.data.diverging));
     },
     update: draw,
+    marks: (neuron) => view.data.rows.includes(neuron),
     table: () => heatTable(view),
   };
 }
@@ -48,7 +50,8 @@ function drawHeat(view) {
   const {data, canvas, image} = view, width = canvas.parentElement.clientWidth;
   const inner = heatHeight(data), height = inner + HEAT.top + HEAT.bottom;
   const context = fitted(canvas, width, height);
-  if (!data.codes.length) return emptyText(context, width, height, "Nothing to show.");
+  view.box = null;
+  if (data.codes.every((code) => code === 65535)) return emptyText(context, width, height, "No live neuron, so no value to show.");
   view.box = {width: width - HEAT.left - HEAT.right, height: inner};
   context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
   context.drawImage(image, HEAT.left, HEAT.top, view.box.width, inner);
@@ -65,7 +68,8 @@ function drawHeatAxes(context, {data, box}) {
     const column = Math.round((k * (data.x.length - 1)) / Math.max(ticks - 1, 1));
     context.fillText(wholeNumber(data.x[column]), HEAT.left + ((column + 0.5) * box.width) / data.x.length, HEAT.top + box.height + 15);
   }
-  context.fillText(flatText(data.x_label, 60), HEAT.left + box.width / 2, HEAT.top + box.height + 32);
+  const letters = Math.floor(box.width / LETTER), spacing = isEven(data.x) ? "" : " (shown steps, evenly spaced)";
+  context.fillText(flatText(data.x_label, Math.max(letters - spacing.length, 8)) + spacing, HEAT.left + box.width / 2, HEAT.top + box.height + 32);
   context.textAlign = "right";
   const lines = Math.min(data.rows.length, 6);
   for (let k = 0; k < lines; k++) {
@@ -76,8 +80,14 @@ function drawHeatAxes(context, {data, box}) {
   context.translate(9, HEAT.top + box.height / 2);
   context.rotate(-Math.PI / 2);
   context.textAlign = "center";
-  context.fillText(flatText(data.row_label, 40), 0, 0);
+  context.fillText(flatText(data.row_label, Math.floor(box.height / LETTER)), 0, 0);
   context.restore();
+}
+
+// equal distances but for rounding to recorded steps
+function isEven(x) {
+  const gaps = Array.from(x.subarray(1), (value, i) => value - x[i]);
+  return !gaps.length || Math.max(...gaps) <= Math.max(1.5 * Math.min(...gaps), Math.min(...gaps) + 1);
 }
 
 function drawHeatMarks(context, {data, box}) {

@@ -1,6 +1,7 @@
 // A square matrix scrubbed through time: colours, group borders, hover, selection.
 
 const STRIP = 8; // pixels of group colour along the edges
+const MARK = 3; // least pixels of a group's mark there, however few its rows
 const PAIRS = 200;
 
 function matrixView(body, store) {
@@ -16,7 +17,7 @@ function matrixView(body, store) {
   return {
     show(chart) {
       view.data = decodeMatrix(chart, store);
-      canvas.setAttribute("aria-label", `${chart.title}: ${chart.members.length} by ${chart.members.length} values`);
+      canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.members.length} by ${chart.members.length} values`);
       this.recolour();
     },
     recolour() {
@@ -25,12 +26,18 @@ function matrixView(body, store) {
     },
     update() {
       view.at = nearest(view.data.steps, state.step);
-      const blocks = view.data.members.some((list) => list.length > 1) ? " A row stands for several neurons, a value for their mean." : "";
-      where.textContent = `Shown: step ${wholeNumber(view.data.steps[view.at])}.${blocks}`;
+      where.textContent = `Shown: step ${wholeNumber(view.data.steps[view.at])}.${blockWords(view.data.members)}`;
       drawMatrix(view);
     },
+    marks: (neuron) => view.data.members.some((list) => list.includes(neuron)),
     table: () => matrixTable(view),
   };
+}
+
+function blockWords(members) {
+  const sizes = members.map((list) => list.length), most = Math.max(...sizes, 1);
+  if (most === 1) return "";
+  return ` A row stands for ${sizes.every((size) => size === most) ? "" : "up to "}${wholeNumber(most)} neurons, a value for the mean over their pairs.`;
 }
 
 function decodeMatrix(chart, store) {
@@ -53,11 +60,15 @@ function drawMatrix(view) {
   const {data, at, canvas, colours} = view, {size} = data;
   const side = Math.min(canvas.parentElement.clientWidth, 520), inset = data.groups ? STRIP : 0;
   const context = fitted(canvas, side, side);
-  if (!size) return emptyText(context, side, side, "No live neuron to show.");
+  const pairs = (size * (size + 1)) / 2;
+  if (data.codes.subarray(at * pairs, (at + 1) * pairs).every((code) => code === 255)) {
+    view.cell = Infinity; // nothing to point at
+    return emptyText(context, side, side, "No live neuron at this step.");
+  }
   view.cell = (side - inset) / size;
   view.inset = inset;
   const image = colourImage(size, size, (pixels) => {
-    for (let i = 0, k = (at * size * (size + 1)) / 2; i < size; i++) {
+    for (let i = 0, k = at * pairs; i < size; i++) {
       for (let j = i; j < size; j++, k++) pixels[i * size + j] = pixels[j * size + i] = colours[data.codes[k]];
     }
   });
@@ -67,24 +78,31 @@ function drawMatrix(view) {
   drawChosenRow(context, view, side);
 }
 
+// a strip of group colours along two edges, and a frame around each block of at least three rows
 function drawGroupEdges(context, view, side) {
-  const {data, at, cell, inset} = view, group = (i) => data.groups[at * data.size + i];
-  context.strokeStyle = withAlpha(token("ink"), 0.28);
+  const {cell, inset} = view;
+  context.fillStyle = token("grid");
+  context.fillRect(inset, 0, side - inset, inset - 3);
+  context.fillRect(0, inset, inset - 3, side - inset);
+  context.strokeStyle = withAlpha(token("ink"), 0.7);
   context.lineWidth = 1;
-  for (let i = 0; i < data.size; i++) {
-    const from = inset + i * cell;
-    context.fillStyle = groupColour(group(i));
-    context.fillRect(from, 0, cell + 0.5, inset - 3);
-    context.fillRect(0, from, inset - 3, cell + 0.5);
-    if (i && group(i) !== group(i - 1)) {
-      context.beginPath();
-      context.moveTo(from, inset);
-      context.lineTo(from, side);
-      context.moveTo(inset, from);
-      context.lineTo(side, from);
-      context.stroke();
-    }
+  for (const {group, first, count} of groupRuns(view)) {
+    const from = inset + first * cell, length = Math.max(count * cell, MARK);
+    context.fillStyle = groupColour(group);
+    context.fillRect(from, 0, length, inset - 3);
+    context.fillRect(0, from, inset - 3, length);
+    if (count > 2) context.strokeRect(from, from, length - 0.5, length - 0.5);
   }
+}
+
+// rows in a row that are in one group
+function groupRuns({data, at}) {
+  const runs = [];
+  data.groups.subarray(at * data.size, (at + 1) * data.size).forEach((group, i) => {
+    if (i && runs.at(-1).group === group) runs.at(-1).count++;
+    else runs.push({group, first: i, count: 1});
+  });
+  return runs.filter(({group}) => group >= 0);
 }
 
 function drawChosenRow(context, view, side) {
@@ -99,7 +117,7 @@ function drawChosenRow(context, view, side) {
 
 function pickPair(view, x, y) {
   const [j, i] = [x, y].map((value) => Math.floor((value - view.inset) / view.cell));
-  if (!view.data || i < 0 || j < 0 || i >= view.data.size || j >= view.data.size) return null;
+  if (!view.data || !(i >= 0 && j >= 0) || !Number.isFinite(view.cell) || i >= view.data.size || j >= view.data.size) return null;
   const list = view.data.members[i];
   return {
     neuron: list.length === 1 ? list[0] : null,

@@ -17,15 +17,16 @@ function pointsView(body, store) {
     show(chart) {
       view.data = decodePoints(chart, store);
       view.drawn = null;
-      canvas.setAttribute("aria-label", `${chart.title}: ${view.data.count} neurons. Arrow keys select one, Escape none.`);
+      canvas.setAttribute("aria-label", `${visible(chart.title)}: ${wholeNumber(view.data.count)} neurons. Arrow keys select one, Escape none.`);
       legend.replaceChildren(groupLegend(view.data));
-      caption.textContent = chart.caption;
+      caption.textContent = visible(chart.caption);
     },
     update() {
       view.at = nearest(view.data.steps, state.step);
       where.textContent = `Shown: step ${wholeNumber(view.data.steps[view.at])}`;
       move(view);
     },
+    marks: (neuron) => Number.isFinite(view.data.x(nearest(view.data.steps, state.step), view.data.neurons.indexOf(neuron))),
     table: () => pointsTable(view),
   };
 }
@@ -56,7 +57,7 @@ function groupLegend(data) {
     mark: group >= GROUPS ? "ring" : "dot",
   }));
   const more = groups.length > 16 ? ` and ${groups.length - 16} smaller` : "";
-  return element("div", {class: "legend-row"}, element("span", {class: "label"}, `${data.groupLabel} (neurons)${more}`), seriesLegend(items));
+  return element("div", {class: "legend-row"}, element("span", {class: "label"}, `${visible(data.groupLabel)} (neurons)${more}`), seriesLegend(items));
 }
 
 // glide to the step's places; at rest every point lies exactly where its coordinates say
@@ -80,22 +81,17 @@ function glide(view) {
   view.moving = far > 0;
   drawPoints(view);
   if (view.moving) requestAnimationFrame(() => glide(view));
+  else refreshTip();
 }
 
 function drawPoints(view) {
   const width = view.canvas.parentElement.clientWidth, height = Math.round(Math.min(Math.max(width * 0.8, 260), 520));
   const context = fitted(view.canvas, width, height);
   view.place = placing(view.data.limits, width, height);
-  if (!view.data.count) return emptyText(context, width, height, "No live neuron to show.");
+  if (!view.drawn.some(Number.isFinite)) return emptyText(context, width, height, "No neuron has a direction at this step.");
   drawTrails(context, view);
   drawDots(context, view);
   drawChosenPoint(context, view);
-}
-
-function emptyText(context, width, height, text) {
-  context.fillStyle = token("muted");
-  context.textAlign = "center";
-  context.fillText(text, width / 2, height / 2);
 }
 
 // both axes to one scale, since distances have no direction of their own

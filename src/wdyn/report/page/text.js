@@ -11,7 +11,13 @@ function element(tag, attributes = {}, ...children) {
 
 // a name of any length and writing direction, which cannot disturb the text around it
 function nameElement(text) {
-  return element("bdi", {class: "name", title: String(text)}, String(text));
+  return element("bdi", {class: "name", title: visible(text)}, visible(text));
+}
+
+// what would reorder or hide the letters around it is written as its number
+function visible(text) {
+  const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Surrogate}/gu;
+  return String(text).replace(hidden, (letter) => "\\u" + letter.charCodeAt(0).toString(16).padStart(4, "0"));
 }
 
 function clip(text, length) {
@@ -19,26 +25,38 @@ function clip(text, length) {
   return letters.length <= length ? letters.join("") : letters.slice(0, length - 1).join("") + "…";
 }
 
-// Plotly and canvas know no <bdi>: direction controls become visible marks there, and Plotly's own markup is escaped
 function flatText(text, length = 40) {
-  return clip(text, length).replace(/[\u0000-\u001f\u007f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]/g, "�");
+  return clip(visible(text), length);
 }
 
+// Plotly knows markup of its own
 function plotText(text, length = 40) {
   const entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;", "$": "&#36;"}; // $...$ would be read as TeX
   return flatText(text, length).replace(/[&<>$]/g, (letter) => entities[letter]);
 }
 
+const grouped = new Intl.NumberFormat("en-US", {maximumFractionDigits: 0});
+
 function wholeNumber(value) {
-  return Math.round(value).toLocaleString("en-US");
+  return grouped.format(Math.round(value)).replace("-", "−");
 }
 
 function numberText(value) {
   if (value === null || value === undefined || Number.isNaN(value)) return "–";
   if (typeof value !== "number") return String(value);
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
-  if (Number.isInteger(value)) return value.toLocaleString("en-US").replace("-", "−");
-  return String(Number(value.toPrecision(5))).replace("-", "−");
+  const size = Math.abs(value);
+  if (size < 1e15 && (Number.isInteger(value) || size >= 1000)) return wholeNumber(value);
+  return String(Number(value.toPrecision(4))).replace(/^-/, "−").replace("e+", "e");
+}
+
+// a probability below the least number there is has become zero, which no probability here can be
+function isProbability(label) {
+  return /\bprobability\b|\bchance of\b/i.test(label);
+}
+
+function valueText(value, label) {
+  return value === 0 && isProbability(label) ? "< 1e-300" : numberText(value);
 }
 
 function members(list) {
