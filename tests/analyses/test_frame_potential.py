@@ -161,8 +161,6 @@ def test_wide_networks_keep_single_neurons_at_fewer_steps(
     for at, found in zip(result.shown, result.share["fc"], strict=True):
         assert_allclose(found, shares(history[at]), rtol=1e-12)
     assert_array_equal(result.compared, [2])
-    title = next(chart.title for chart in charts(result) if chart.title.startswith("Mean |cos"))
-    assert title == "Mean |cosine| of two neurons; of 512 evenly spaced ones in fc"
 
 
 def test_a_layer_without_live_rows_is_nan_and_counted(run: MemoryRun) -> None:
@@ -256,7 +254,7 @@ def test_three_equal_neurons_among_twenty_are_found(rng: np.random.Generator) ->
 
 def test_charts_carry_the_results(run: MemoryRun) -> None:
     result = compute(run)
-    overview, fc1, out, z, effective, cosine, table, heat, removal, _, out_removal = charts(result)
+    overview, fc1, out, z, effective, table, heat, removal, _, out_removal = charts(result)
     assert isinstance(overview, Lines)
     assert overview.y_scale == "log"
     assert_array_equal(overview.y["out"], result.normalised[:, 1])
@@ -268,7 +266,7 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
     assert list(fc1.reference) == ["floor"]
     assert isinstance(out, Lines)
     assert out.reference["neural collapse, if this layer is the classifier"] == pytest.approx(1 / 3)
-    for chart, values in ((z, result.z), (effective, result.effective_directions), (cosine, result.mean_cosine)):
+    for chart, values in ((z, result.z), (effective, result.effective_directions)):
         assert isinstance(chart, Lines)
         assert chart.y_scale == "linear"
         assert_array_equal(chart.y["fc1"], values[:, 0])
@@ -277,7 +275,8 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
         ("fc1", 0), ("out", 0), ("fc1", 60), ("out", 60),
     ]  # fmt: skip
     assert_array_equal(table.columns["z"], [*result.z[0], *result.z[-1]])
-    assert cosine.title == "Mean |cosine| of two neurons"
+    fewest, most = effective.bands["fc1"]
+    assert_allclose([1 / most, 1 / fewest], [low, high], rtol=1e-14)
     assert isinstance(heat, HeatMap)
     assert heat.diverging
     order = list(heat.rows)

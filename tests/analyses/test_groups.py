@@ -212,6 +212,22 @@ def test_hdbscan_follows_a_bent_group_that_average_linkage_cuts(rng: np.random.G
     assert len(as_sets(groups_at(cosines(rows), everyone, 30, "ray"))) > 1
 
 
+def test_hdbscan_tells_weak_groups_apart_among_many_neurons_of_none(rng: np.random.Generator) -> None:
+    rows = rng.normal(size=(300, 80))
+    rows[:4] += 1.5 * rng.normal(size=80)
+    rows[4:7] += 1.5 * rng.normal(size=80)
+    assert hdbscan(rows) == {frozenset(range(4)), frozenset(range(4, 7))}
+
+
+def test_each_member_of_a_group_by_hdbscan_is_close_to_another(rng: np.random.Generator) -> None:
+    for _ in range(50):
+        cosine = cosines(unit_rows(rng.normal(size=(30, 4))))
+        groups = as_sets(dense(cosine, "ray", 0.1))
+        assert groups
+        for group in groups:
+            assert all(any(cosine[i, j] >= 0.9 for j in group if i != j) for i in group)
+
+
 @pytest.mark.parametrize("mode", MODES)
 def test_hdbscan_claims_groups_in_one_of_a_hundred_random_layers(rng: np.random.Generator, mode: Mode) -> None:
     claims = sum(bool(hdbscan(rng.normal(size=(12, 6)), mode)) for _ in range(1000))

@@ -171,7 +171,7 @@ def test_charts_carry_the_results(history: np.ndarray) -> None:
     assert_array_equal(heat.values, result.norm["fc"].T[list(heat.rows)])
     assert (np.diff(heat.values[:-1, -1]) <= 0).all()
     assert isinstance(small, HeatMap)
-    assert small.title.startswith("Norm of 2 of 2 neurons")
+    assert small.title.startswith("Norm of all neurons")
     assert isinstance(table, Table)
     assert table.columns["never trained"] == [1, 0]
     assert table.columns["dead"] == [2, 1]

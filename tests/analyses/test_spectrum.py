@@ -180,7 +180,7 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
     values, losses = per_layer[2:]
     assert values.layer == losses.layer == "out"
     assert_array_equal(values.y["number 1"], result.singular_values["out"][:, 0])
-    assert_array_equal(values.reference["Marchenko-Pastur edge"], result.upper_edge[:, 1])
+    assert_array_equal(values.reference["Marchenko-Pastur edge, same variance"], result.upper_edge[:, 1])
     assert_array_equal(losses.x, range(5))
     expected = reference.reconstruction_error(result.singular_values["out"][-1].tolist(), 2)
     assert_allclose(losses.y["step 60"][2], expected, rtol=1e-12)
@@ -199,4 +199,4 @@ def test_what_a_random_layer_loses_is_what_the_dashed_line_says(rng: np.random.G
 def test_analysis_is_complete() -> None:
     assert ANALYSIS.compute is compute
     assert "Marchenko-Pastur" in ANALYSIS.reading
-    assert not ANALYSIS.needs
+    assert ANALYSIS.needs == {"layers"}

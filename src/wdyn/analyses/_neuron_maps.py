@@ -53,8 +53,9 @@ def neuron_map(result: Shown, layer: str, values: Array, *, label: str, divergin
     order = np.argsort(-values[-1], kind="stable")  # NaN comes last
     if values.shape[1] > at_most:
         order = order[np.linspace(0, values.shape[1] - 1, at_most).round().astype(np.int64)]
+    which = f"{len(order)} of {values.shape[1]} neurons" if len(order) < values.shape[1] else "all neurons"
     return HeatMap(
-        title=f"{label[0].upper()}{label[1:]} of {len(order)} of {values.shape[1]} neurons, largest at the end first",
+        title=f"{label[0].upper()}{label[1:]} of {which}, largest at the end first",
         x=result.shown, values=values[:, order].T, rows=order.tolist(), layer=layer,
         x_label="optimiser step", row_label="neuron", value_label=label, diverging=diverging,
     )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wdyn.analyses._alignment import COMPARED, alignment, compared
+from wdyn.analyses._alignment import alignment, compared
 from wdyn.analyses._charts import Chart, Lines, Table
 from wdyn.analyses._leave_one_out import removal_curves
 from wdyn.analyses._neuron_maps import neuron_map, shown_positions
@@ -23,7 +23,8 @@ SUMS = ("potential", "unnormalised_potential", "mean_cosine", "live", "dead", "n
 CURVES = ("largest_first", "smallest_first", "random_order")
 ENDS = ("at_start", "at_end")
 LEVEL = 0.01  # of layers of independent directions whose neurons count as aligned
-SHARE = "share in the frame potential, standard deviations above chance,"
+SHARE = "share in the frame potential (standard deviations above chance)"
+CHANCE = "independent directions, ± 2 sd"
 
 
 @dataclass(frozen=True)
@@ -176,14 +177,19 @@ def _collapse(run: Run) -> Array:
 
 
 def charts(result: FramePotential) -> list[Chart]:
-    """All layers against their null bands, z, directions, mean |cosine|, a table; per layer the neurons' own shares."""
+    """All layers against their null bands, z, directions, a table; per layer the neurons' own shares."""
     low, high = (result.null_mean + side * result.null_deviation for side in (-2, 2))
     bands = {layer: (low[:, j], high[:, j]) for j, layer in enumerate(result.layers)}
-    overview = _lines(result, result.normalised, "frame potential / N²", bands=bands, y_scale="log")
+    overview = _lines(result, result.normalised, "frame potential / N²", bands=bands, y_scale="log", band_label=CHANCE)
     overall: list[Chart] = [
         _lines(result, result.z, "standard deviations above chance", reference={"chance": 0.0, "2 sd": 2.0}),
-        _lines(result, result.effective_directions, "effective number of directions, N² / FP"),
-        _mean_cosine(result),
+        _lines(
+            result,
+            result.effective_directions,
+            "effective number of directions, N² / FP",
+            band_label=CHANCE,
+            bands={layer: (1 / high, 1 / low) for layer, (low, high) in bands.items()},
+        ),
         _first_and_last(result),
     ]
     single: list[Chart] = []
@@ -200,22 +206,13 @@ def _lines(result: FramePotential, values: Array, label: str, **more: Any) -> Li
     )
 
 
-def _mean_cosine(result: FramePotential) -> Lines:
-    sampled = [layer for layer, n, rows in zip(result.layers, result.compared, _rows(result), strict=True) if n < rows]
-    chart = _lines(result, result.mean_cosine, "mean |cosine| of two neurons")
-    if not sampled:
-        return chart
-    where = ", ".join(sampled) if len(sampled) <= 3 else f"{len(sampled)} layers"
-    return replace(chart, title=f"{chart.title}; of {COMPARED} evenly spaced ones in {where}")
-
-
 def _one_layer(result: FramePotential, j: int, bands: dict[str, tuple[Array, Array]]) -> Lines:
     layer = result.layers[j]
     reference: dict[str, Array | float] = {"floor": result.floor[:, j]}
     if np.isfinite(result.collapse[j]):
         reference["neural collapse, if this layer is the classifier"] = float(result.collapse[j])
     return Lines(
-        title="Frame potential / N², null band ± 2 sd", layer=layer,
+        title="Frame potential / N²", layer=layer, band_label=CHANCE,
         x=result.steps, y={layer: result.normalised[:, j]}, bands={layer: bands[layer]}, reference=reference,
         x_label="optimiser step", y_label="frame potential / N²",
     )  # fmt: skip

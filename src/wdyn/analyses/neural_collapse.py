@@ -218,6 +218,7 @@ def _rows_chart(result: NeuralCollapse) -> Lines:
         title="Rows of the classifier: distance to a simplex (NC2 of the rows)", layer=result.layers[0], x=result.shown,
         y={label: result.rows[name][:, 0] for name, label in ROWS.items()},
         bands={label: (low, high) for label, (low, high) in chance.items()}, reference={"simplex": 0.0},
+        band_label="rows of independent entries, 99 %",
         x_label="optimiser step", y_label="distance to a simplex",
     )  # fmt: skip
 
@@ -247,10 +248,16 @@ def _table(result: NeuralCollapse) -> Table:
         else:
             values, ends = result.rows[name][:, 0], result.rows_by_chance[f"{name}_by_chance"][:, 0]
             add(f"rows: {label}", values[0], values[-1], "{:.4g} to {:.4g}".format(*ends[-1]), _verdict(values, ends))
-    for name, label in NC.items():
-        if result.features_reason:
-            add(label, np.nan, np.nan, "", "needs the features of the last hidden layer")
-        else:
+    if result.features_reason:
+        add(
+            "NC1, NC3, NC4",
+            np.nan,
+            np.nan,
+            "",
+            "need the features of the last hidden layer: compute(run, features=...)",
+        )
+    else:
+        for name, label in NC.items():
             values, shuffled = result.features[name][:, 0], result.shuffled[f"{name}_shuffled"][:, 0]
             add(label, values[0], values[-1], f"{shuffled[-1]:.4g}", "chance: labels shuffled")
     layer = result.layers[0] if result.layers else None
@@ -287,7 +294,8 @@ ANALYSIS = Analysis(
     charts=charts,
     reading=(
         "Late in training, class means and classifier rows tend to a simplex: equal norms, equal and widest angles "
-        "(Papyan, Han & Donoho 2020). Every number is 0 there. The rows of the last layer, read as the classifier, are "
+        "(Papyan, Han & Donoho 2020). All of these numbers are 0 on a simplex. The rows of the last layer, read as the "
+        "classifier, are "
         "compared with rows of independent entries (99 % band). NC1, NC3 and NC4 need features of the last hidden "
         "layer, and are compared with the same features under shuffled labels."
     ),

@@ -207,18 +207,19 @@ def _mean_angles(angles: Mapping[str, Array]) -> Array:
 def _lines(result: Spectrum, label: str, values: Array, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
     return Lines(
-        title=label[0].upper() + label[1:], x=result.shown, y=y, x_label="optimiser step", y_label=label, **more
-    )
+        title=label[0].upper() + label[1:], x=result.shown, y=y, x_label="optimiser step", y_label=label,
+        band_label="random matrices or subspaces, 98 %", **more,
+    )  # fmt: skip
 
 
 def _largest(result: Spectrum, j: int) -> Lines:
     layer = result.layers[j]
     values = result.singular_values[layer][:, :LEADING]
     return Lines(
-        title="Largest singular values against random entries of the same variance", layer=layer,
+        title=f"The {values.shape[1]} largest singular values", layer=layer,
         x=result.shown, y={f"number {i + 1}": values[:, i] for i in range(values.shape[1])},
         reference={
-            "Marchenko-Pastur edge": result.upper_edge[:, j],
+            "Marchenko-Pastur edge, same variance": result.upper_edge[:, j],
             "outlier above (99 %)": result.outlier_above[:, j],
         },
         x_label="optimiser step", y_label="singular value",
@@ -274,7 +275,7 @@ ANALYSIS = Analysis(
     charts=charts,
     reading=(
         "Singular values of a layer of independent entries end at the Marchenko-Pastur edge (1967); one beyond the "
-        "99 % line, which allows for the layer's size (Johnstone 2001), is structure that training made. Stable rank "
+        "99 % line, which allows for the layer's size (Johnstone 2001), is not expected of such entries. Stable rank "
         "and participation ratio count directions in use. The angles tell how far the ten leading input directions "
         "stand from those of the first and last step: in the band, as far as random subspaces do."
     ),
