@@ -4,7 +4,8 @@
 
 The layers of LeNet-300-100 take a random walk in memory. All contestants run in turn in each round, on one thread
 each; the table gives medians over the rounds of processor seconds per step. Ours are whole analyses: besides the groups
-of both modes (opposite neurons apart, and together) `clusters` follows them through time; besides the singular values
+of both modes (opposite neurons apart, and together) `clusters` follows them through time (a random walk forms none, so
+no time goes into their stability); besides the singular values
 `spectrum` gives the leading directions, their angles to first and last step, and the null of each number.
 """
 

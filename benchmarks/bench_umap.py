@@ -2,12 +2,14 @@
 
     python benchmarks/bench_umap.py [--rounds 3] [--run RUN]
 
-Without a run, LeNet-300-100's three layers take a random walk of 30 steps. umap-learn gets the same directions, all steps
-of a layer together, with as many neighbours (10 and the point itself), the cosine, 200 epochs, principal components to
-start from and a seed; that is the least a user would do, in one line. Ours is the whole analysis: it reads the file,
-lays out every layer twice (the second time with each neuron's steps in random order, as a control) and rates each step.
-Both run in turn in each round, so that other load on the machine meets both; compiling, which each process does once, is
-done before. The table gives medians over the rounds; `cached` is the analysis again, with its layouts in the cache.
+Without a run, LeNet-300-100's three layers take a random walk of 30 steps. umap-learn gets the same directions, all
+steps of a layer together, with as many neighbours (10 and the point itself), the cosine, 200 epochs, principal
+components to start from and a seed; that is the least a user would do, in one line. Ours is the whole analysis: it
+reads the file, lays out every layer twice (the second time with each neuron's steps in random order, as a control) and
+rates each step.
+
+All run in turn in each round, so that other load on the machine meets all of them. The table gives medians over the
+rounds, after a first one that compiles; `cached` is the analysis again, with its layouts in the cache.
 """
 
 from __future__ import annotations

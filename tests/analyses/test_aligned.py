@@ -66,6 +66,12 @@ def test_each_step_fills_the_picture(rng: np.random.Generator) -> None:
     assert (size > 0.5 * xy.reshape(-1, 2).std(axis=0)).all()
 
 
+@pytest.mark.slow
+def test_a_layer_that_stands_still_does_so_in_the_picture(rng: np.random.Generator) -> None:
+    history = np.repeat(rng.normal(size=(2, 30, 12)), [3, 2], axis=0)
+    assert_array_equal(motion(aligned(paths_of(history), seed=0))[[0, 1, 3]], [0, 0, 0])
+
+
 def test_too_few_neurons_for_neighbourhoods(rng: np.random.Generator) -> None:
     history = rng.normal(size=(2, 30, 4))
     history[:, FEWEST - 1 :] = history[:, :1]

@@ -160,6 +160,21 @@ def test_the_same_seed_gives_the_same_stability_and_layers_do_not_touch_each_oth
     assert alone.last_stability_by_chance[0] == beside.last_stability_by_chance[1]
 
 
+def test_hdbscan_follows_a_bent_group_that_average_linkage_cuts() -> None:
+    angles = np.linspace(0, np.pi, 60)  # half a circle: neighbours are close, the ends are opposite
+    history = np.zeros((1, 60, 30))
+    history[0, :, 0], history[0, :, 1] = np.cos(angles), np.sin(angles)
+    assert_array_equal(compute(MemoryRun({"fc": history}), method="hdbscan").ray_largest, [[60]])
+    assert compute(MemoryRun({"fc": history})).ray_groups[0, 0] > 1
+
+
+def test_findings_claim_groups_where_there_are_some(rng: np.random.Generator) -> None:
+    first, last = ANALYSIS.findings(compute(MemoryRun({"fc": bundles(rng)}, np.array([0, 1, 2, 9]))))
+    assert (first.step, first.significant, first.level) == (0, False, 0.01)
+    assert (last.step, last.significant) == (9, True)
+    assert last.text == "fc: 2 groups of aligned neurons beyond chance"
+
+
 def test_an_unknown_method_is_refused() -> None:
     with pytest.raises(MisuseError, match="no method 'kmeans' to find groups with"):
         compute(MemoryRun({"fc": np.ones((1, 2, 3))}), method="kmeans")  # type: ignore[arg-type]

@@ -41,6 +41,15 @@ def test_outputs_alike_on_data_that_weights_do_not_show(rng: np.random.Generator
     assert np.isnan(result.agreement).all()
 
 
+def test_outputs_are_compared_by_how_they_vary(rng: np.random.Generator) -> None:
+    history, inputs = rng.normal(size=(1, 16, 30)), rng.normal(size=(50, 30))
+    history[0, :5] = history[0, 0] + 0.3 * rng.normal(size=(5, 30))
+    one, moved = (compute(run({"fc": history}, each)) for each in (inputs, inputs + 1000))  # as a bias would do
+    assert_array_equal(one.output_members["fc"][0, :6], [0] * 5 + [-1])
+    assert_array_equal(moved.output_members["fc"], one.output_members["fc"])
+    assert_allclose(moved.claim_correlation, one.claim_correlation, rtol=1e-9)  # rounding of numbers near 1,000
+
+
 def test_no_signal_at_step_0_over_100_seeds() -> None:
     weights = outputs = agreements = 0
     for seed in range(100):

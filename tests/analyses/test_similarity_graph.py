@@ -82,6 +82,12 @@ def test_bundles_are_joined_and_stand_out(rng: np.random.Generator) -> None:
     assert_allclose(table.columns["largest norm"], [norms[:6].max(), norms[6:10].max()], rtol=1e-12)
 
 
+def test_findings_claim_edges_where_there_are_some(rng: np.random.Generator) -> None:
+    first, last = ANALYSIS.findings(compute(MemoryRun({"fc": bundles(rng)})))
+    assert (first.significant, last.significant) == (False, True)
+    assert last.text == "fc: 10 neurons joined by edges that chance does not give"
+
+
 def test_no_signal_at_step_0_over_100_seeds() -> None:
     joined = curves = distances = norms = 0
     for seed in range(100):

@@ -143,7 +143,7 @@ def _loss(rng: np.random.Generator) -> Lines:
     train = 2.3 * np.exp(-x / 400) + 0.05 + 0.05 * rng.random(len(x))
     held = np.where(x % 100 == 0, 2.3 * np.exp(-x / 380) + 0.12, np.nan)
     return Lines(
-        "Loss", x, {"loss": train, "val_loss": held}, "optimiser step", "loss", x_scale="linear", y_scale="log"
+        "Loss", x, {"loss": train, "val_loss": held}, "optimizer step", "loss", x_scale="linear", y_scale="log"
     )
 
 
@@ -156,13 +156,13 @@ def _potential(layers: dict[str, tuple[int, int]], rng: np.random.Generator) -> 
             "Potential over its floor",
             STEPS,
             rise,
-            "optimiser step",
+            "optimizer step",
             "frame potential / floor",
             bands,
             {"floor": 1.0},
             x_scale="log",
         ),
-        Lines("Effective directions", STEPS, count, "optimiser step", "directions", y_scale="log"),
+        Lines("Effective directions", STEPS, count, "optimizer step", "directions", y_scale="log"),
     )
 
 
@@ -173,7 +173,7 @@ def _norms(layers: dict[str, tuple[int, int]], rng: np.random.Generator) -> tupl
         walk[rows // 2] = np.nan
         charts.append(
             HeatMap(
-                "Norm of each neuron", STEPS, walk, list(range(rows)), "optimiser step", "neuron", "norm", layer=layer
+                "Norm of each neuron", STEPS, walk, list(range(rows)), "optimizer step", "neuron", "norm", layer=layer
             )
         )
     return tuple(charts)

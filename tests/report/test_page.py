@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import hashlib
 import html.parser
 import json
@@ -183,6 +184,23 @@ def test_every_script_is_part_of_the_page() -> None:
     from wdyn.report.page import PARTS
 
     assert {path.stem for path in PARTS.glob("*.js")} == set(SCRIPTS)
+
+
+def test_metadata_has_its_own_heading_and_a_closed_recording_is_no_news() -> None:
+    text = page(notes=[{"what": "closed", "reason": "the recording was closed", "step": 9}])
+    provenance = text[text.index("<h2>Provenance") :]
+    assert provenance.index(">SGD<") < provenance.index("<h3>Metadata</h3>") < provenance.index(">digits<")
+    assert "Notes of the recorder" not in provenance
+    assert "<h3>Metadata</h3>" not in page(metadata={})
+
+
+def test_more_of_a_picture_stands_right_below_the_pictures() -> None:
+    made = sections(SMALL)
+    umap = dataclasses.replace(
+        made[0], charts=(*made[0].charts, Lines("t", np.arange(2), {"a": np.arange(2)}, "x", "y"))
+    )
+    text = page([umap, *made[1:]])
+    assert text.index('id="picked"') < text.index("Neuron embedding: more") < text.index('id="metrics"')
 
 
 def test_facts_and_left_out_parameters_are_listed() -> None:

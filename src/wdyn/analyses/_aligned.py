@@ -73,6 +73,8 @@ def aligned(paths: Paths, *, seed: int, progress: Callable[[float], object] | No
     """
     # distinct neurons in an order that is not theirs
     tracks, of_neuron = np.unique(paths.place, axis=1, return_inverse=True)
+    changed = np.append(True, (tracks[1:] != tracks[:-1]).any(axis=1))
+    tracks, of_step = tracks[changed], np.cumsum(changed) - 1  # steps at which all stand still share a picture
     rng = np.random.default_rng(seed)
     graphs = _graphs(paths.points, tracks)
     xy = np.repeat(_start(paths.points, tracks, rng)[None], len(tracks), axis=0)
@@ -83,7 +85,7 @@ def aligned(paths: Paths, *, seed: int, progress: Callable[[float], object] | No
         if progress:
             progress((sweep + 1) / SWEEPS)
     xy[tracks < 0] = np.nan
-    return xy[:, of_neuron.ravel()].astype(np.float64)
+    return xy[np.ix_(of_step, of_neuron.ravel())].astype(np.float64)
 
 
 def _start(points: Array, tracks: Array, rng: np.random.Generator) -> Array:

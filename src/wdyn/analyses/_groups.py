@@ -142,9 +142,9 @@ def by_size(parts: Array) -> Array:
 def dense(cosine: Array, mode: Mode, distance: float) -> Array:
     """Groups of two rows or more by HDBSCAN, which need not be round: each member is close to some other member.
 
-    Only rows that have another within the distance are looked at, before and after, so random directions make a group
-    no more often than they make one close pair. A pair of stand-ins, as far away as opposite neurons are, lets HDBSCAN
-    find that all rows are one group; its own switch for that drops most of its members.
+    Only rows that have another within the distance are looked at, so random directions make a group no more often than
+    they make one close pair: a row in a group is there with the row closest to it. A pair of stand-ins, as far away as
+    opposite neurons are, lets HDBSCAN find that all rows are one group; its own switch for that drops most members.
 
     Args:
         cosine: (N, N) symmetric, in [-1, 1].
@@ -169,8 +169,7 @@ def dense(cosine: Array, mode: Mode, distance: float) -> Array:
     padded[-2:, -2:] = FARTHEST / 2
     found = HDBSCAN(min_cluster_size=2, min_samples=2, metric="precomputed", copy=True).fit(padded)
     labels[rows] = found.labels_[:-2]
-    same = (labels[:, None] == labels) & (labels >= 0)
-    return by_size(np.where((same & close).any(axis=1), labels, -1))
+    return by_size(labels)
 
 
 def groups_at(

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
 from wdyn.analyses._charts import Array, Chart, Lines, Table
-from wdyn.analyses._group_summary import summary
+from wdyn.analyses._group_summary import largest_groups, summary
 from wdyn.analyses._groups import (
+    FALSE_CLAIM,
     MOST_ROWS,
     Method,
     Mode,
@@ -22,7 +23,7 @@ from wdyn.analyses._groups import (
 )
 from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines
 from wdyn.analyses._neurons import directions, shown_steps
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._stability import stability_of_neurons
 from wdyn.errors import MisuseError
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from wdyn.store.run import Run
 
 MOST_STEPS = 60
-LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -218,10 +218,12 @@ def charts(result: Clusters) -> list[Chart]:
 
 
 def _of_layer(result: Clusters, j: int, layer: str) -> list[Chart]:
-    lifelines_of = lifeline_charts(
-        layer, result.shown, result.ray_members[layer], neurons=result.neurons[layer], events=result.events[layer]
-    )
-    return [_largest(result, j, layer), *lifelines_of]
+    members, neurons = result.ray_members[layer], result.neurons[layer]
+    largest = largest_groups(
+        f"Largest groups at step {result.shown[-1]}", layer, members[-1], neurons=neurons,
+        stability=result.last_stability[layer], by_chance=float(result.last_stability_by_chance[j]),
+    )  # fmt: skip
+    return [largest, *lifeline_charts(layer, result.shown, members, neurons=neurons, events=result.events[layer])]
 
 
 def _lines(result: Clusters, title: str, values: Array, label: str) -> Lines:
@@ -230,7 +232,7 @@ def _lines(result: Clusters, title: str, values: Array, label: str) -> Lines:
         title=title,
         x=result.shown,
         y=dict(zip(result.layers, values.T, strict=True)),
-        x_label="optimiser step",
+        x_label="optimizer step",
         y_label=label,
         reference={"random directions (99 %)": chance},
     )
@@ -257,30 +259,20 @@ def _claims(needed: Array) -> list[float | str]:
     return ["no claim possible" if np.isnan(value) else float(value) for value in needed]
 
 
-def _largest(result: Clusters, j: int, layer: str) -> Table:
-    labels, neurons, stability = result.ray_members[layer][-1], result.neurons[layer], result.last_stability[layer]
-    members = [labels == group for group in range(min(LISTED, labels.max(initial=-1) + 1))]
-    return Table(
-        title=f"Largest groups at step {result.shown[-1]}",
-        columns={
-            "group": list(range(len(members))),
-            "neurons": [int(each.sum()) for each in members],
-            "comes back with half of the inputs": [_stable(stability[each][0]) for each in members],
-            "most of any group in 20 random layers": [_stable(result.last_stability_by_chance[j])] * len(members),
-            "first members": [", ".join(map(str, neurons[each][:LISTED])) for each in members],
-        },
-        layer=layer,
-    )
-
-
-def _stable(value: float) -> float | str:
-    return "not measured" if np.isnan(value) else float(value)
+def findings(result: Clusters) -> Iterator[Finding]:
+    """Whether there are groups that random directions do not form, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, count, live in zip(result.layers, result.ray_groups[at].tolist(), result.live[at], strict=True):
+            if live:
+                text = f"{layer}: {count or 'no'} group{'s' * (count != 1)} of aligned neurons beyond chance"
+                yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
 
 
 ANALYSIS = Analysis(
     title="Groups of aligned neurons",
     compute=compute,
     charts=charts,
+    findings=findings,
     reading=(
         "A group is two or more neurons joined by average linkage on the cosine distance (or HDBSCAN), cut where a "
         "layer of random directions would show any group in 1 of 100 cases (closed form, Beta distribution of the "

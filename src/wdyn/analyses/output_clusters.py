@@ -12,7 +12,7 @@ from wdyn.analyses._agreement import adjusted_rand, agreement_by_chance
 from wdyn.analyses._charts import Array, Chart, Lines, Table
 from wdyn.analyses._groups import cosines, cut, groups_at, merge_tree, spaced
 from wdyn.analyses._neurons import directions, shown_steps
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -21,6 +21,7 @@ MOST_STEPS = 60
 MOST_NEURONS = 512
 MOST_EXAMPLES = 2048
 RANDOM_LAYERS = 99
+LEVEL = 1 / (1 + RANDOM_LAYERS)
 
 
 @dataclass(frozen=True)
@@ -206,18 +207,28 @@ def charts(result: OutputClusters) -> list[Chart]:
             "chance of as good an agreement": result.by_chance[:, j],
         }
         found += [
-            Lines("Groups of neurons", result.shown, counts, "optimiser step", "groups", reference=chance, layer=layer),
-            Lines("Do the groups agree?", result.shown, index, "optimiser step", "index, and its chance",
+            Lines("Groups of neurons", result.shown, counts, "optimizer step", "groups", reference=chance, layer=layer),
+            Lines("Do the groups agree?", result.shown, index, "optimizer step", "index, and its chance",
                   reference={"by chance": 0.0}, layer=layer),
         ]  # fmt: skip
     reasons = {"layer": list(result.left_out), "reason": list(result.left_out.values())}
     return [*found, Table("Layers whose outputs the run file alone does not give", reasons)]
 
 
+def findings(result: OutputClusters) -> Iterator[Finding]:
+    """Whether outputs form groups that those of random weights do not, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, count, live in zip(result.layers, result.output_groups[at].tolist(), result.live[at], strict=True):
+            if live:
+                text = f"{layer}: {count or 'no'} group{'s' * (count != 1)} of alike outputs beyond chance"
+                yield Finding(layer, int(result.shown[at]), text, bool(count), LEVEL)
+
+
 ANALYSIS = Analysis(
     title="Groups of alike outputs",
     compute=compute,
     charts=charts,
+    findings=findings,
     needs=frozenset({"layers", "sample"}),
     when="full",
     reading=(

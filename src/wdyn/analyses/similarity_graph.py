@@ -22,9 +22,9 @@ from wdyn.analyses._graph_layer import (
     layer_graph,
     mean_over_pairs,
 )
-from wdyn.analyses._groups import spaced
+from wdyn.analyses._groups import FALSE_CLAIM, spaced
 from wdyn.analyses._neurons import shown_steps
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -229,7 +229,7 @@ def _of_all(result: SimilarityGraph) -> list[Chart]:
     ends = zip(result.layers, result.distance_low.T, result.distance_high.T, strict=True)
     bands = {layer: (low, high) for layer, low, high in ends}
     chance = {"random directions (99 %)": 0.0}
-    step = "optimiser step"
+    step = "optimizer step"
     return [
         Lines("Neurons joined by edges that chance does not give", result.shown, along(result.joined), step,
               "neurons with an edge", reference=chance),
@@ -238,10 +238,20 @@ def _of_all(result: SimilarityGraph) -> list[Chart]:
     ]  # fmt: skip
 
 
+def findings(result: SimilarityGraph) -> Iterator[Finding]:
+    """Whether neurons are joined by edges that random directions do not have, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, count, live in zip(result.layers, result.joined[at].tolist(), result.live[at], strict=True):
+            if live:
+                text = f"{layer}: {count or 'no'} neurons joined by edges that chance does not give"
+                yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
+
+
 ANALYSIS = Analysis(
     title="Similarity graph",
     compute=compute,
     charts=charts,
+    findings=findings,
     when="full",
     reading=(
         "Neurons at distance d = (1 - cos) / 2 share an edge of weight exp(-d²/σ²), σ being the mean distance over all "

@@ -19,10 +19,10 @@ from wdyn.analyses._graph_layer import (
     layer_graph,
     mean_over_pairs,
 )
-from wdyn.analyses._groups import spaced
+from wdyn.analyses._groups import FALSE_CLAIM, spaced
 from wdyn.analyses._neurons import shown_steps
 from wdyn.analyses._runs import in_common
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -196,7 +196,7 @@ def charts(result: SimilarityGraphBetween) -> list[Chart]:
 
 def _lines(result: SimilarityGraphBetween, title: str, values: Array, label: str, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
-    return Lines(title=title, x=result.shown, y=y, x_label="optimiser step", y_label=label, **more)
+    return Lines(title=title, x=result.shown, y=y, x_label="optimizer step", y_label=label, **more)
 
 
 def _ends(result: SimilarityGraphBetween) -> Table:
@@ -209,10 +209,20 @@ def _ends(result: SimilarityGraphBetween) -> Table:
     return Table(title=f"Step {result.shown[0]} against step {result.shown[-1]}", columns=columns)
 
 
+def findings(result: SimilarityGraphBetween) -> Iterator[Finding]:
+    """Whether neurons are joined across runs as random directions are not, at the first and the last step."""
+    for at in sorted({0, len(result.shown) - 1}):
+        for layer, count, live in zip(result.layers, result.in_mixed[at].tolist(), result.live[at], strict=True):
+            if live:
+                text = f"{layer}: {count or 'no'} neurons joined across runs beyond chance"
+                yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
+
+
 ANALYSIS = Analysis(
     title="Similarity graph between runs",
     compute=compute,
     charts=charts,
+    findings=findings,
     takes="runs",
     reading=(
         "Neurons of all runs in one graph, coloured by run; distances and weights are those of the similarity graph. A "

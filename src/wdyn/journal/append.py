@@ -85,9 +85,11 @@ class SegmentWriter:
         os.fdatasync(self._fd) if hasattr(os, "fdatasync") else os.fsync(self._fd)
 
     def close(self) -> None:
-        """Sync and close; further calls do nothing."""
+        """Cut off what a failed write left, sync and close; further calls do nothing."""
         if self._fd >= 0:
             try:
+                if self._torn:
+                    self._cut_back()
                 self.sync()
             finally:
                 os.close(self._fd)

@@ -23,7 +23,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
@@ -50,6 +50,9 @@ class Kind(IntEnum):
     METRICS = 4  # JSON object, name to number
     SAMPLE = 5  # named arrays: inputs and targets
     NOTE = 6  # JSON object about the recording itself: a gap, skipped steps, the end
+
+
+_KINDS = frozenset(Kind)
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,14 @@ class Header:
 
     def matches(self, payload: Buffer) -> bool:
         """Whether the payload is the one this header was written for."""
-        return len(payload) == self.length and crc32(payload, self.start) == self.checksum
+        return self.matches_all([payload])
+
+    def matches_all(self, blocks: Iterable[Buffer]) -> bool:
+        """Whether these blocks, one behind the other, are the payload this header was written for."""
+        length, crc = 0, self.start
+        for block in blocks:
+            length, crc = length + len(block), crc32(block, crc)
+        return length == self.length and crc == self.checksum
 
 
 def encode(kind: Kind, payload: Buffer, *, schema: int, step: int, time: float, index: int) -> bytes:
@@ -109,7 +119,7 @@ def decode(data: Buffer) -> Header | None:
         return None
     magic, kind, schema, step, time, length = _BODY.unpack_from(data)
     checksum, index, own = _TAIL.unpack_from(data, _BODY.size)
-    if magic != MAGIC or own != crc32(data[: HEADER_SIZE - 4]) or kind not in Kind.__members__.values():
+    if magic != MAGIC or own != crc32(data[: HEADER_SIZE - 4]) or kind not in _KINDS:
         return None
     return Header(Kind(kind), schema, step, time, length, checksum, index)
 

@@ -34,11 +34,16 @@ class Holder:
         return cls(os.getpid(), socket.gethostname(), _boot_id(), _started(os.getpid()))
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether it runs on another machine, where this one cannot see it."""
+        return self.host != socket.gethostname()
+
+    @property
     def alive(self) -> bool:
         """Whether the process may still be writing; a process of another machine counts as alive."""
-        if self.host != socket.gethostname():
+        if self.elsewhere:
             return True
-        if self.boot_id != _boot_id() or not _exists(self.pid):
+        if self.boot_id != _boot_id() or not runs(self.pid):
             return False
         return self.started is None or self.started == _started(self.pid)
 
@@ -76,18 +81,25 @@ def _boot_id() -> str | None:
         return None
 
 
-def _started(pid: int) -> int | None:
+def _stat(pid: int) -> list[str]:
+    """What /proc says of a process from its state on; empty where there is no such process, or no /proc."""
     try:  # the command's name, in parentheses, may itself hold spaces and parentheses
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19])
-    except (OSError, IndexError):
-        return None
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
 
 
-def _exists(pid: int) -> bool:
+def _started(pid: int) -> int | None:
+    stat = _stat(pid)
+    return int(stat[19]) if len(stat) > 19 else None
+
+
+def runs(pid: int) -> bool:
+    """Whether a process of this machine has this number and is not dead."""
     try:
         os.kill(pid, 0)
-    except ProcessLookupError:
+    except (ProcessLookupError, OverflowError):
         return False
     except OSError:  # it exists and belongs to somebody else
         return True
-    return True
+    return _stat(pid)[:1] not in (["Z"], ["X"])  # a zombie is dead, only its parent has not looked yet

@@ -1,15 +1,19 @@
-"""Read the frames of a journal up to the first bad one, while it is written or after its writer died."""
+"""Read the frames of a journal while it is written or after its writer died, and find where frames are lost."""
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from wdyn.errors import DamagedError
-from wdyn.journal.frame import HEADER_SIZE, Header, Kind, decode
+from wdyn.journal.append import segment_path
+from wdyn.journal.frame import HEADER_SIZE, MAGIC, Header, Kind, decode
 from wdyn.journal.schema import Schema
+
+_BLOCK = 1 << 24  # bytes read at a time where a payload is only checked, or the next frame is looked for
 
 
 @dataclass(frozen=True)
@@ -26,20 +30,65 @@ class Frame:
     offset: int
     header: Header
 
-    def read(self) -> bytes:
+    def read(self, descriptor: int | None = None) -> bytes:
         """The payload, checked.
+
+        Args:
+            descriptor: of the open segment file; it is opened for this call when omitted.
 
         Raises:
             DamagedError: the bytes do not match their checksum.
         """
-        with self.path.open("rb") as file:
-            payload = os.pread(file.fileno(), self.header.length, self.offset)
+        if descriptor is None:
+            with self.path.open("rb") as file:
+                return self.read(file.fileno())
+        payload = b"".join(_blocks(descriptor, self.offset, self.header.length, size=self.header.length))
         if not self.header.matches(payload):
-            raise DamagedError(
-                f"{self.path}: the frame of step {self.header.step} at byte {self.offset - HEADER_SIZE} does not match "
-                f"its checksum. Its values are lost; all other steps can still be read."
-            )
+            raise DamagedError(self.lost())
         return payload
+
+    def check(self, descriptor: int) -> None:
+        """Compare the payload with its checksum, a block at a time.
+
+        Raises:
+            DamagedError: they differ.
+        """
+        if not self.header.matches_all(_blocks(descriptor, self.offset, self.header.length, size=_BLOCK)):
+            raise DamagedError(self.lost())
+
+    def lost(self) -> str:
+        """What to say where the payload does not match."""
+        kind, start = self.header.kind, self.offset - HEADER_SIZE
+        what = "frame" if kind is Kind.STEP else f"{kind.name.lower()} frame"
+        return (
+            f"{self.path}: the {what} of step {self.header.step} at byte {start} does not match its checksum. "
+            f"What it held is lost; other frames can still be read."
+        )
+
+
+@dataclass(frozen=True)
+class Hole:
+    """Where frames were written that cannot be found any more.
+
+    Attributes:
+        path: segment file, which may itself be missing.
+        start: its first byte that belongs to no frame.
+        end: byte behind the last of them.
+        index: what the first lost frame's place in its segment was.
+        frames: how many are lost; None where nothing tells.
+    """
+
+    path: Path
+    start: int
+    end: int
+    index: int
+    frames: int | None
+
+    def __str__(self) -> str:
+        if not self.end:
+            return f"{self.path.name} is missing or unreadable"
+        count = "an unknown number of frames" if self.frames is None else f"{self.frames} frames"
+        return f"{self.path.name} lost {count} at bytes {self.start} to {self.end}"
 
 
 def segments(folder: Path) -> list[Path]:
@@ -47,48 +96,133 @@ def segments(folder: Path) -> list[Path]:
     return sorted(folder.glob("seg-*.wdj"))
 
 
-def scan(path: Path) -> list[Frame]:
-    """The whole frames of one segment, in order, up to the first that is torn or damaged.
+def survey(folder: Path) -> list[Frame | Hole]:
+    """All frames of a journal in order of writing, and the holes between them.
 
-    Reads headers only, and the payload of the last frame, since a process that dies tears at most that one.
+    Raises:
+        OSError: a segment cannot be read.
+    """
+    there = segments(folder)
+    found: list[Frame | Hole] = []
+    schema: int | None = None
+    for path in _expected(folder, there):
+        entries = scan(path, newest=path == there[-1]) if path in there else [Hole(path, 0, 0, 0, None)]
+        first = next((each.header.schema for each in entries if isinstance(each, Frame)), schema)
+        schema = first if schema is None else schema
+        found += entries if first == schema else [Hole(path, 0, 0, 0, None)]  # a segment of another run is none
+    return found
+
+
+def scan(path: Path, *, newest: bool = True) -> list[Frame | Hole]:
+    """The frames of one segment in order, and the holes between them.
+
+    Reads headers only, and the last payloads of the newest segment: a process that dies, or a power cut, tears the end
+    of that one, and what is torn there was never recorded. Where anything else follows the last frame, it is a hole.
 
     Args:
         path: segment file; may be growing.
+        newest: whether no other segment follows.
 
     Returns:
-        Frames with an undamaged header and a complete payload.
+        Frames with an undamaged header, which lie within the file, and holes.
 
     Raises:
         OSError: the file cannot be read.
     """
-    frames = list(_headers(path))
-    while frames and not _whole(frames[-1]):
-        frames.pop()
-    return frames
-
-
-def read_schema(frames: list[Frame]) -> Schema | None:
-    """The schema that opens a segment, or None where not even that was written."""
-    if not frames or frames[0].header.kind is not Kind.SCHEMA:
-        return None
-    return Schema.from_json(frames[0].read())
-
-
-def _headers(path: Path) -> Iterator[Frame]:
     with path.open("rb") as file:
-        descriptor, at, schema = file.fileno(), 0, None
-        while (header := decode(os.pread(descriptor, HEADER_SIZE, at))) is not None:
-            end = at + HEADER_SIZE + header.length
-            schema = header.schema if schema is None else schema
-            if end > os.fstat(descriptor).st_size or header.schema != schema:
-                return
-            yield Frame(path, at + HEADER_SIZE, header)
-            at = end
+        descriptor = file.fileno()
+        size = os.fstat(descriptor).st_size
+        found = list(_entries(path, descriptor, size))
+        last = found[-1] if found else None
+        end, index = (last.offset + last.header.length, last.header.index + 1) if isinstance(last, Frame) else (0, 0)
+        if newest and not _closed(last, descriptor):
+            return _without_torn(found, descriptor)
+        if end < size or not found:
+            found.append(Hole(path, end, size, index, None))
+    return found
 
 
-def _whole(frame: Frame) -> bool:
+def read_schema(frames: Sequence[Frame | Hole]) -> Schema | None:
+    """The schema of a run, which opens each of its segments, or None where it was never written.
+
+    Raises:
+        DamagedError: each of its copies is damaged.
+    """
+    lost: DamagedError | None = None
+    for frame in frames:
+        if isinstance(frame, Frame) and frame.header.kind is Kind.SCHEMA:
+            try:
+                return Schema.from_json(frame.read())
+            except DamagedError as error:
+                lost = error
+    if lost is not None:
+        raise DamagedError(
+            f"{frames[0].path.parent}: what tells its tensors apart is damaged in each segment, so nothing can be read."
+        ) from lost
+    return None
+
+
+def _expected(folder: Path, there: list[Path]) -> list[Path]:
+    """The segments there are, and those that must have been between them."""
+    last = int(there[-1].stem.removeprefix("seg-")) if there else -1
+    return sorted({*there, *(segment_path(folder, number) for number in range(last))})
+
+
+def _entries(path: Path, descriptor: int, size: int) -> Iterator[Frame | Hole]:
+    at = index = 0
+    schema: int | None = None
+    while (found := _next_header(descriptor, at, size=size, schema=schema)) is not None:
+        start, header = found
+        if start != at or header.index != index:
+            yield Hole(path, at, start, index, header.index - index if header.index >= index else None)
+        yield Frame(path, start + HEADER_SIZE, header)
+        at, index, schema = start + HEADER_SIZE + header.length, header.index + 1, header.schema
+
+
+def _next_header(descriptor: int, at: int, *, size: int, schema: int | None) -> tuple[int, Header] | None:
+    """Where the next undamaged header of a frame that fits the file lies, and the header: at once, or further on."""
+    for start in _candidates(descriptor, at, size):
+        header = decode(os.pread(descriptor, HEADER_SIZE, start))
+        if header is None or (schema is not None and header.schema != schema):
+            continue
+        if start + HEADER_SIZE + header.length <= size:
+            return start, header
+    return None
+
+
+def _candidates(descriptor: int, at: int, size: int) -> Iterator[int]:
+    yield at
+    for start in range(at, size, _BLOCK):
+        block = os.pread(descriptor, _BLOCK + len(MAGIC) - 1, start)
+        place = block.find(MAGIC)
+        while place >= 0:
+            yield start + place
+            place = block.find(MAGIC, place + 1)
+
+
+def _blocks(descriptor: int, at: int, length: int, *, size: int) -> Iterator[bytes]:
+    """Bytes of a file in blocks; fewer where it ends. One call of the system reads at most 2 GiB."""
+    while length and (block := os.pread(descriptor, min(length, size), at)):
+        yield block
+        at, length = at + len(block), length - len(block)
+
+
+def _closed(last: Frame | Hole | None, descriptor: int) -> bool:
+    """Whether this frame says that the recording was closed, so that nothing was torn."""
+    if not isinstance(last, Frame) or last.header.kind is not Kind.NOTE:
+        return False
     try:
-        frame.read()
+        return bool(json.loads(last.read(descriptor))["what"] == "closed")
     except DamagedError:
         return False
-    return True
+
+
+def _without_torn(found: list[Frame | Hole], descriptor: int) -> list[Frame | Hole]:
+    while found and isinstance(found[-1], Frame):
+        try:
+            found[-1].check(descriptor)
+        except DamagedError:
+            found.pop()
+        else:
+            break
+    return found

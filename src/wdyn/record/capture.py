@@ -91,6 +91,10 @@ class Camera:
         if not self._snapshot.is_current():
             self._snapshot = self._snapshot.retaken(same_parameters=self._initial is None)
 
+    def unrecorded(self) -> list[str]:
+        """Parameters that the model did not have when recording began, and that would have been recorded."""
+        return self._snapshot.newcomers()
+
     def trained_by(self, optimizer: Optimizer) -> bool:
         """Whether an optimizer owns a parameter of the model."""
         owned = self._owned if self._initial is None else self._parameters()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import shutil
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,6 +12,34 @@ from pathlib import Path
 from wdyn.errors import MisuseError, RunExistsError
 from wdyn.journal.lock import acquire, live_holder
 from wdyn.places import RUNS, parts_folder
+
+
+def checked_path(path: object) -> Path | None:
+    """Where the user wants the run, or None for the default place.
+
+    Raises:
+        MisuseError: it is not the path of a file.
+    """
+    if path is None:
+        return None
+    if not isinstance(path, str | os.PathLike) or not isinstance(text := os.fspath(path), str):
+        slip = "Did you mean optimizer=...?" if hasattr(path, "param_groups") else "Give text such as 'runs/a.h5'."
+        raise MisuseError(f"path is the run file to make, but got {type(path).__name__}. {slip}")
+    if not text or "\0" in text:
+        raise MisuseError(f"path {text!r} names no file. Give one such as 'runs/a.h5', or leave path out.")
+    if os.path.isdir(text):
+        raise MisuseError(f"{text} is a folder. Give the path of a file in it, such as {Path(text, 'run.h5')}.")
+    return Path(text)
+
+
+def default_path(model: str) -> Path:
+    """`checkpoints/<model>-<UTC time>.h5`.
+
+    Args:
+        model: name of a class, which need not be a fit name for a file.
+    """
+    stem = re.sub(r"[^\w.-]+", "_", model).strip("._")[:50] or "model"
+    return RUNS / f"{stem}-{datetime.now(UTC):%Y%m%d-%H%M%S}.h5"
 
 
 def claim(path: Path) -> Path:
@@ -28,11 +57,10 @@ def claim(path: Path) -> Path:
     """
     run_file = Path(os.path.abspath(path))
     folder = parts_folder(run_file)
-    if os.path.lexists(run_file):
-        raise RunExistsError(f"{path} exists already. A run is never overwritten: give another path or move it away.")
+    _refuse_standing(run_file, path)
     try:
         run_file.parent.mkdir(parents=True, exist_ok=True)
-        _make(folder)
+        _make(folder, run_file, path)
     except RunExistsError:
         raise
     except OSError as error:
@@ -41,11 +69,11 @@ def claim(path: Path) -> Path:
 
 
 def claim_default(model: str) -> Path:
-    """`claim` of `checkpoints/<model>-<UTC time>.h5`, with -2, -3, ... where that is taken."""
-    stem = f"{model}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+    """`claim` of `default_path`, with -2, -3, ... where that is taken."""
+    first = default_path(model)
     for number in itertools.count(1):
         try:
-            return claim(RUNS / (f"{stem}.h5" if number == 1 else f"{stem}-{number}.h5"))
+            return claim(first if number == 1 else first.with_stem(f"{first.stem}-{number}"))
         except RunExistsError:
             continue
     raise AssertionError("the numbers do not end")
@@ -56,14 +84,20 @@ def abandon(run_file: Path) -> None:
     shutil.rmtree(parts_folder(run_file), ignore_errors=True)
 
 
-def _make(folder: Path) -> None:
+def _refuse_standing(run_file: Path, path: Path) -> None:
+    if os.path.lexists(run_file):
+        raise RunExistsError(f"{path} exists already. A run is never overwritten: give another path or move it away.")
+
+
+def _make(folder: Path, run_file: Path, path: Path) -> None:
     try:
         folder.mkdir()  # of any number of processes exactly one succeeds
     except FileExistsError as error:
         raise RunExistsError(_taken(folder)) from error
     try:
+        _refuse_standing(run_file, path)  # another's run may have been packed since, and its folder be gone
         acquire(folder)
-    except OSError:
+    except OSError:  # RunExistsError is one
         shutil.rmtree(folder, ignore_errors=True)
         raise
 

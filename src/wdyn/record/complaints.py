@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import sys
 import warnings
+from contextlib import suppress
 from pathlib import Path
 
+from wdyn.journal.scan import segments
+from wdyn.places import parts_folder
 from wdyn.record.writer import Journal, Missing
+
+MOST_ROWS = 20  # stretches of missing steps that are listed one by one
 
 
 class Complaints:
@@ -21,11 +26,12 @@ class Complaints:
         if text in self._said:
             return
         self._said.add(text)
-        sentence = f"{self._path}: {text}" + (f" ({detail})." if detail else ".")
+        sentence = f"{self._path}: {text.rstrip('.')}" + (f" ({detail})." if detail else ".")
         try:
             warnings.warn(sentence, stacklevel=2)
-        except UserWarning:  # a filter made it an error, which must not end the training either
-            sys.stderr.write(f"{sentence}\n")
+        except Exception:  # a filter made it an error, or there is no stderr: neither may end the training
+            with suppress(Exception):
+                sys.stderr.write(f"{sentence}\n")
 
     def trouble(self, journal: Journal) -> None:
         """Warn that the disk refused something."""
@@ -34,13 +40,28 @@ class Complaints:
 
     def missing(self, journal: Journal) -> None:
         """Warn of all that is not in the journal and should be."""
-        lost = [_describe(missing) for missing in journal.missing]
+        lost = [_describe(missing) for missing in journal.missing[:MOST_ROWS]]
+        if more := journal.missing[MOST_ROWS:]:
+            lost.append(f"{sum(missing.count for missing in more)} more steps from {more[0].first} to {more[-1].last}")
         if journal.lost_metrics:
             lost.append(f"what {journal.lost_metrics} calls of log() gave")
+        if journal.sample is not None:
+            lost.append("the sample")
+        if journal.lost_notes:
+            lost.append(f"{journal.lost_notes} notes on the recording")
         if lost:
             self.once(f"these are missing: {'; '.join(lost)}")
         elif journal.trouble:
             self.once("wdyn could not write", journal.trouble)
+
+    def unpacked(self, problem: str) -> None:
+        """Warn that there is no run file."""
+        folder = parts_folder(self._path)
+        if segments(folder):
+            left = f"What was recorded stands in {folder.name}, where wdyn.open_run finds it"
+        else:
+            left = f"The journal {folder.name} is gone, and what was recorded with it"
+        self.once(f"packing failed: {problem.rstrip('.')}. {left}")
 
 
 def _describe(missing: Missing) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,6 +23,7 @@ from wdyn.record.snapshot import Snapshot
 
 Array = np.ndarray[Any, np.dtype[Any]]
 FORMAT = 1
+MOST_DIGITS = 4300  # of a whole number in JSON that Python reads unless it is told otherwise
 
 
 def facts(
@@ -71,7 +72,7 @@ def check_arguments(model: object, optimizer: object, schedule: object, when_beh
         raise MisuseError(
             f"optimizer must be a torch.optim.Optimizer, but got {got}. Leave it out and call rec.step()."
         )
-    owned = {id(parameter) for group in optimizer.param_groups for parameter in group["params"]}
+    owned = {id(parameter) for group in optimizer.param_groups for parameter in group.get("params", ())}
     if not any(id(parameter) in owned for parameter in model.parameters()):
         raise MisuseError(f"this {type(optimizer).__name__} owns no parameter of the model, so it cannot train it.")
 
@@ -82,11 +83,12 @@ def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     Raises:
         MisuseError: it is not a dict, or holds something that JSON cannot.
     """
-    if not isinstance(metadata or {}, Mapping):
+    metadata = {} if metadata is None else metadata
+    if not isinstance(metadata, Mapping):
         raise MisuseError(f"metadata is a dict of names to JSON values, but got {type(metadata).__name__}.")
     try:
-        checked: dict[str, Any] = json.loads(json.dumps(dict(metadata or {}), allow_nan=False))
-    except (TypeError, ValueError) as error:
+        checked: dict[str, Any] = json.loads(json.dumps(dict(metadata), allow_nan=False), parse_int=_whole)
+    except (TypeError, ValueError, RecursionError) as error:
         raise MisuseError(
             f"metadata must be values that JSON can hold (numbers, text, lists, dicts): {error}."
         ) from error
@@ -107,16 +109,23 @@ def checked_sample(sample: object) -> dict[str, Array]:
     return {"inputs": inputs, "targets": targets}
 
 
-def checked_patterns(patterns: str | object) -> tuple[str, ...]:
+def checked_patterns(patterns: object) -> tuple[str, ...]:
     """Globs as a tuple, from one or several.
 
     Raises:
         MisuseError: one of them is not text.
     """
-    given = (patterns,) if isinstance(patterns, str) else tuple(patterns)  # type: ignore[arg-type]
-    if not all(isinstance(pattern, str) for pattern in given):
-        raise MisuseError(f"include and exclude take names or globs such as 'fc*', but got {given!r}.")
-    return given
+    given = tuple(patterns) if isinstance(patterns, Iterable) and not isinstance(patterns, str) else (patterns,)
+    names = tuple(pattern for pattern in given if isinstance(pattern, str))
+    if len(names) < len(given):
+        raise MisuseError(f"include and exclude take names or globs such as 'fc*', but got {patterns!r}.")
+    return names
+
+
+def _whole(digits: str) -> int:
+    if len(digits) > MOST_DIGITS:
+        raise ValueError(f"a whole number of {len(digits)} digits")
+    return int(digits)
 
 
 def _recorded_ties(snapshot: Snapshot) -> dict[str, str]:
@@ -125,12 +134,12 @@ def _recorded_ties(snapshot: Snapshot) -> dict[str, str]:
 
 
 def _array(part: object) -> Array:
-    if isinstance(part, torch.Tensor):
-        part = part.detach().cpu()
-        part = part.float().numpy() if part.dtype is torch.bfloat16 else part.numpy()
     try:
+        if isinstance(part, torch.Tensor):
+            part = part.detach().cpu()
+            part = part.float().numpy() if part.dtype is torch.bfloat16 else part.numpy()
         array = np.asarray(part)
-    except ValueError as error:
+    except (TypeError, ValueError, RuntimeError) as error:  # sparse, quantized, of a type that NumPy lacks
         raise MisuseError(f"sample must be two arrays of numbers: {error}.") from error
     if array.dtype.kind not in "biuf" or array.ndim == 0:
         raise MisuseError(f"sample must be two arrays of numbers, but one is {array.dtype} {array.shape}.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from types import CodeType, FrameType
 from typing import Any
 
+import torch
 from torch.optim import Optimizer
 from torch.optim.optimizer import register_optimizer_step_post_hook, register_optimizer_step_pre_hook
 
@@ -33,10 +36,12 @@ class OptimizerHooks:
             after: called when one that counts has finished. None of the three may raise.
         """
         self._only, self._owns, self._before, self._after = optimizer, owns, before, after
-        self._running: list[int] = []
+        self._running: list[_Call] = []  # outermost first
+        # a compiled loop runs the hooks as they are: Dynamo would warn of what it finds in them
+        disable: Callable[..., Any] = torch.compiler.disable
         self._handles = [
-            register_optimizer_step_pre_hook(self._begin),
-            register_optimizer_step_post_hook(self._end),
+            register_optimizer_step_pre_hook(disable(self._begin)),
+            register_optimizer_step_post_hook(disable(self._end)),
         ]
 
     def detach(self) -> None:
@@ -48,19 +53,35 @@ class OptimizerHooks:
         if not self._owns(optimizer):
             return
         self._before()
-        if self._only is None or optimizer is self._only:
-            self._leave(optimizer)  # still there if its last step raised
-            self._running.append(id(optimizer))
+        if self._only is not None and optimizer is not self._only:
+            return
+        calls = _calls(sys._getframe(1))
+        own = next(calls)
+        if self._running:  # of these, a step that raised is on the stack no more
+            around = set(calls)
+            self._running = [call for call in self._running if call in around]
+        self._running.append(own)
 
     def _end(self, optimizer: Optimizer, *_: Any) -> None:
-        if self._leave(optimizer) and not self._running:
-            self._after(optimizer)
+        own = next(_calls(sys._getframe(1)))
+        if own in self._running:
+            del self._running[self._running.index(own) :]
+            if not self._running:
+                self._after(optimizer)
 
-    def _leave(self, optimizer: Optimizer) -> bool:
-        if id(optimizer) not in self._running:
-            return False
-        del self._running[self._running.index(id(optimizer)) :]
-        return True
+
+# Of the Python call that runs an optimizer's step. Not the frame itself: where the step raised, it would keep
+# everything alive that the loop let go of. Its number may come again, but hardly for another call of the same code.
+_Call = tuple[int, CodeType]
+
+
+def _calls(frame: FrameType | None) -> Iterator[_Call]:
+    """The calls on the stack, innermost first, without those that torch.compiler.disable puts before a hook."""
+    while frame is not None and frame.f_globals.get("__name__", "").startswith("torch._dynamo"):
+        frame = frame.f_back
+    while frame is not None:
+        yield id(frame), frame.f_code
+        frame = frame.f_back
 
 
 def was_skipped(optimizer: Optimizer) -> bool:

@@ -30,5 +30,10 @@ def pack(run_file: Path) -> str | None:
     _, said = packer.communicate()
     if packer.returncode == 0:
         return None
-    lines = said.decode(errors="replace").strip().splitlines()
-    return f"exit status {packer.returncode}" + (f", {lines[-1].strip()}" if lines else "")
+    return _sentence(said.decode(errors="replace")) or f"the packing process ended with exit status {packer.returncode}"
+
+
+def _sentence(said: str) -> str:
+    """What the packer said on one line; of a traceback only the last."""
+    lines = said.strip().splitlines()
+    return " ".join(" ".join(lines[-1:] if "Traceback (most" in said else lines).split())

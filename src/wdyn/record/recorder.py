@@ -22,8 +22,10 @@ from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
 from wdyn.record import packing
 from wdyn.record.capture import Camera, Captured
-from wdyn.record.claim import abandon, claim, claim_default
+from wdyn.record.choice import check_each_matches
+from wdyn.record.claim import abandon, checked_path, claim, claim_default, default_path
 from wdyn.record.complaints import Complaints
+from wdyn.record.distributed import is_first_rank
 from wdyn.record.facts import check_arguments, checked_metadata, checked_patterns, checked_sample, facts
 from wdyn.record.hooks import OptimizerHooks, was_skipped
 from wdyn.record.inventory import unwrapped
@@ -80,17 +82,24 @@ class Recorder:
             MisuseError: an argument cannot work; the text says which and why.
             RunExistsError: a run stands or is being recorded at this path; it was not touched.
         """
+        file = checked_path(path)
         check_arguments(model, optimizer, schedule, when_behind)
-        snapshot = Snapshot(model, checked_patterns(include), checked_patterns(exclude))
+        name, self._pid, self.step_count = type(unwrapped(model)).__name__, os.getpid(), 0
+        self._closed = not is_first_rank()
+        if self._closed:
+            self.path = Path(os.path.abspath(file or default_path(name)))
+            return
+        included, excluded = checked_patterns(include), checked_patterns(exclude)
+        snapshot = Snapshot(model, included, excluded)
+        check_each_matches(snapshot.inventory, included, excluded)
         arrays = None if sample is None else checked_sample(sample)
         meta = facts(model, snapshot, optimizer=optimizer, schedule=schedule, metadata=checked_metadata(metadata))
         self._schedule, self._wait = schedule, when_behind == "wait"
-        self._pid, self.step_count = os.getpid(), 0
-        self._closed = self._ended = False
+        self._ended = False
         self._counted_by: str | None = None
         self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
         self._missing: Missing | None = None  # in a row up to now, not yet handed to the writer
-        self.path = claim_default(type(unwrapped(model)).__name__) if path is None else claim(Path(path))
+        self.path = claim_default(name) if file is None else claim(file)
         self._complaints = Complaints(self.path)
         self._start(model, snapshot, Schema(snapshot.tensors, meta))
         self._attach(optimizer, arrays)
@@ -113,7 +122,7 @@ class Recorder:
         self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
         atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
 
-    def log(self, **scalars: Any) -> None:
+    def log(self, /, **scalars: Any) -> None:
         """Record scalars at the current step.
 
         Args:
@@ -144,6 +153,7 @@ class Recorder:
         if self._closed or os.getpid() != self._pid:
             return
         self._guarded(self._camera.check)
+        self._guarded(self._note_newcomers)
         self._hooks.detach()
         self._hand_over_missing()
         self._writer.finish()
@@ -156,7 +166,7 @@ class Recorder:
             self._complaints.once("no optimizer updated the model, so only step 0 is recorded. Call rec.step() instead")
         self._complaints.missing(self._writer.journal)
         if problem := packing.pack(self.path):
-            self._complaints.once(f"packing failed: {problem}. The journal is whole and wdyn.open_run reads it")
+            self._complaints.unpacked(problem)
 
     # what the hooks call
 
@@ -166,7 +176,10 @@ class Recorder:
         return not self._closed and not self._ended and os.getpid() == self._pid
 
     def _owns(self, optimizer: Optimizer) -> bool:
-        return self._active and self._camera.trained_by(optimizer)
+        try:
+            return self._active and self._camera.trained_by(optimizer)
+        except Exception:  # an optimizer whose groups are not torch's own is none that can be asked
+            return False
 
     def _before(self) -> None:
         self._guarded(lambda: self._settle(updated=False))
@@ -248,6 +261,12 @@ class Recorder:
         if self._missing is not None:
             self._writer.put(self._missing)
             self._missing = None
+
+    def _note_newcomers(self) -> None:
+        if names := self._camera.unrecorded():
+            reason = f"{', '.join(names)}: new in the model after recording began"
+            self._put(Kind.NOTE, note("left out", reason))
+            self._complaints.once(f"not recorded are {reason}. Make a new Recorder after such a change")
 
     def _log(self, scalars: Mapping[str, Any]) -> None:
         values = {}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from fnmatch import fnmatchcase
 from typing import Any, cast
 
 import torch
@@ -13,7 +12,8 @@ from torch.nn.parameter import is_lazy
 
 from wdyn.errors import MisuseError, WdynError
 from wdyn.journal.schema import ITEM_SIZES, TensorSpec
-from wdyn.record.inventory import MASK, Inventory, Place, take_inventory
+from wdyn.record.choice import choose
+from wdyn.record.inventory import MASK, Place, take_inventory
 
 SPARE_MEMORY = 256 * 2**20  # bytes of buffers beyond the two that are always allowed
 
@@ -94,10 +94,7 @@ class Snapshot:
         """
         self._model, self._include, self._exclude = model, include, exclude
         self.inventory = take_inventory(model)
-        names = [name for name in self.inventory.places if _matches(name, include) and not _matches(name, exclude)]
-        if not set(names).intersection(self.inventory.names("weight")):
-            raise MisuseError(_nothing_chosen(self.inventory, include, exclude))
-        specs = [_spec(self.inventory.places[name]) for name in names]
+        specs = [_spec(self.inventory.places[name]) for name in choose(self.inventory, include, exclude)]
         self.tensors = tuple(sorted(specs, key=lambda spec: -ITEM_SIZES[spec.dtype]))
         places = [self.inventory.places[spec.name] for spec in self.tensors]
         self._bound = [_Bound(place, spec) for place, spec in zip(places, self.tensors, strict=True)]
@@ -156,6 +153,13 @@ class Snapshot:
                 raise ModelChangedError(f"{old.place.name} was replaced by another parameter")
         return fresh
 
+    def newcomers(self) -> list[str]:
+        """Parameters that the model has gained since, of those that include and exclude choose."""
+        now = take_inventory(self._model)
+        recorded = {spec.name for spec in self.tensors}
+        chosen = set(choose(now, self._include, self._exclude)) - recorded
+        return [name for name in now.names("weight") if name in chosen]
+
     def _order_as(self, other: Snapshot) -> None:
         """Pruning moves a parameter to the end of its module; the order of a frame's bytes must stay."""
         bound = {each.place.name: each for each in self._bound}
@@ -202,17 +206,6 @@ def _difference(was: Sequence[TensorSpec], now: Sequence[TensorSpec]) -> str:
     if name not in before:
         return f"{name} is new in the model"
     return f"{name} is now {after[name]} and was {before[name]}"
-
-
-def _matches(name: str, patterns: Sequence[str]) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in patterns)
-
-
-def _nothing_chosen(found: Inventory, include: Sequence[str], exclude: Sequence[str]) -> str:
-    names = found.names("weight")
-    if not names:
-        return "the model has no parameters, so there is nothing to record."
-    return f"include={list(include)} and exclude={list(exclude)} leave no parameter. The model has: {', '.join(names)}."
 
 
 def _spec(place: Place) -> TensorSpec:

@@ -23,7 +23,11 @@ from wdyn.record.snapshot import Buffer, Pool
 
 SEGMENT_SIZE = 256 * 2**20  # bytes after which the next segment begins
 SYNC_EVERY = 30.0  # seconds; a power cut loses at most what was written since
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 60.0  # seconds without a try after the disk refused
+FIRST_PAUSE, LONGEST_PAUSE = 0.1, 60.0  # seconds without a try after the disk refused a step
+MOST_WAITING = 100_000  # frames in the queue beyond which log() is not heard
+
+
+_OF_STEPS = (Kind.STEP, Kind.MASKS)  # a step is not written without its masks
 
 
 class Job(NamedTuple):
@@ -56,7 +60,7 @@ class Missing:
 
     def extend(self, other: Missing) -> bool:
         """Add steps that follow at once; False where they are missing for another reason."""
-        if self.what != other.what:
+        if (self.what, self.reason) != (other.what, other.reason):
             return False
         self.last, self.count = other.last, self.count + other.count
         return True
@@ -72,7 +76,15 @@ def note(what: str, reason: str, steps: tuple[int, int] | None = None) -> bytes:
 
 
 class Journal:
-    """Segments in a row. A frame that cannot be written is counted, never raised."""
+    """Segments in a row. A frame that cannot be written is counted, never raised.
+
+    Attributes:
+        missing: steps that could not be written, or were not handed over.
+        lost_metrics: calls of log() of which nothing was written.
+        lost_notes: notes that could not be written.
+        sample: the payload of the sample while it could not be written.
+        trouble: the first refusal of the disk, in words.
+    """
 
     def __init__(self, folder: Path, schema: Schema) -> None:
         """Begin the first segment.
@@ -82,6 +94,8 @@ class Journal:
         """
         self._folder, self._schema = folder, schema.to_json()
         self._number = 0
+        self._masks: bytes | None = None  # what holds now
+        self._has_masks = True  # whether the segment says so
         self._segment = self._begin()
         self._dirty_since: float | None = None
         self._pause, self._silent_until = FIRST_PAUSE, 0.0
@@ -89,18 +103,19 @@ class Journal:
         self._row: Missing | None = None  # missing steps up to now
         self._unnoted: list[Missing] = []
         self.missing: list[Missing] = []
-        self.lost_metrics = 0
-        self.trouble: str | None = None  # the first refusal, in words
+        self.lost_metrics = self.lost_notes = 0
+        self.sample: bytes | None = None
+        self.trouble: str | None = None
 
     def write(self, kind: Kind, payload: Payload, *, step: int, time_: float) -> bool:
         """Append a frame if the disk takes it; whether it did."""
         if time.monotonic() < self._silent_until:
-            self._lose(kind, step)
+            self._lose(kind, payload, step)
             return False
         try:
             self._append(kind, payload, step, time_)
         except OSError as error:
-            self.fail(kind, step, error)
+            self.fail(kind, payload, step, error)
             return False
         if kind is Kind.STEP:  # a nearly full disk takes small frames long after it has no room for steps
             self._pause, self._row = FIRST_PAUSE, None
@@ -114,10 +129,13 @@ class Journal:
             self._unnoted.append(missing)
             self.missing.append(missing)
 
-    def fail(self, kind: Kind, step: int, error: Exception) -> None:
-        """Count a frame that could not be written, and leave the disk alone for a while."""
-        self._refused(error, f"writing step {step}")
-        self._lose(kind, step)
+    def fail(self, kind: Kind, payload: Payload, step: int, error: Exception) -> None:
+        """Count a frame that could not be written, and after one of a step leave the disk alone for a while."""
+        self._refused(error, f"writing step {step}" if kind in _OF_STEPS else f"writing {kind.name.lower()}")
+        if kind in _OF_STEPS:
+            self._silent_until = time.monotonic() + self._pause
+            self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._lose(kind, payload, step)
 
     def sync_in(self) -> float | None:
         """Seconds until what was written must be on the disk; None where all of it is."""
@@ -134,7 +152,11 @@ class Journal:
     def close(self, step: int) -> None:
         """Write the last notes, whatever the disk said before, and close."""
         self._silent_until = 0.0
+        sample, self.sample = self.sample, None
+        if sample is not None:
+            self.write(Kind.SAMPLE, sample, step=0, time_=time.time())
         self._note_missing(time.time())
+        self.lost_notes += len(self._unnoted)
         self.write(Kind.NOTE, note("closed", "the recording was closed"), step=step, time_=time.time())
         try:
             self._segment.close()
@@ -142,11 +164,16 @@ class Journal:
             self._refused(error, "syncing")
 
     def _append(self, kind: Kind, payload: Payload, step: int, time_: float) -> None:
-        if self._segment.size >= SEGMENT_SIZE:
+        if self._segment.size >= SEGMENT_SIZE and kind in _OF_STEPS:
             following = self._begin()
-            self._segment.close()
-            self._segment = following
+            finished, self._segment, self._has_masks = self._segment, following, self._masks is None
+            finished.close()
+        if kind is Kind.STEP and not self._has_masks:  # each segment can be read without those before it
+            assert self._masks is not None
+            self._append(Kind.MASKS, self._masks, step, time_)
         self._segment.append(kind, payload, step=step, time=time_)
+        if kind is Kind.MASKS:
+            self._masks, self._has_masks = bytes(payload), True
         if self._dirty_since is None:
             self._dirty_since = time.monotonic()
 
@@ -165,25 +192,31 @@ class Journal:
         return segment
 
     def _note_missing(self, time_: float) -> None:
-        while self._unnoted and self.write(Kind.NOTE, self._unnoted[0].note(), step=self._unnoted[0].last, time_=time_):
+        while self._unnoted:
+            missing = self._unnoted[0]
+            if not self.write(Kind.NOTE, missing.note(), step=missing.last, time_=time_):
+                self.lost_notes -= 1  # not lost while it is tried again
+                return
             del self._unnoted[0]
 
-    def _lose(self, kind: Kind, step: int) -> None:
+    def _lose(self, kind: Kind, payload: Payload, step: int) -> None:
         if kind is Kind.METRICS:
             self.lost_metrics += 1
-        elif kind in (Kind.STEP, Kind.MASKS):  # a step is not written without its masks
+        elif kind is Kind.NOTE:
+            self.lost_notes += 1
+        elif kind is Kind.SAMPLE:
+            self.sample = bytes(payload)
+        elif kind in _OF_STEPS:
             self.miss(Missing("gap", self._last_error, step, step))
 
     def _refused(self, error: Exception, doing: str) -> None:
         self._last_error = str(error)
         self.trouble = self.trouble or f"{doing} failed ({error})"
-        self._silent_until = time.monotonic() + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
 @dataclass
 class Writer:
-    """One thread and the queue to it. What waits is bounded by the pool that step buffers come from.
+    """One thread and the queue to it. Waiting steps are bounded by the pool that their buffers come from.
 
     Attributes:
         journal: what it writes to; other threads only read its counts.
@@ -194,6 +227,7 @@ class Writer:
     pool: Pool
     _queue: SimpleQueue[Job | Missing | None] = field(default_factory=SimpleQueue)
     _masks: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
+    _unheard: int = 0  # calls of log() while the queue was full
 
     def __post_init__(self) -> None:
         # daemon: at exit the interpreter joins other threads before the Recorder can be closed
@@ -202,12 +236,16 @@ class Writer:
 
     def put(self, job: Job | Missing) -> None:
         """Hand over a frame or a range of missing steps; returns at once."""
-        self._queue.put(job)
+        if isinstance(job, Job) and job.kind is Kind.METRICS and self._queue.qsize() >= MOST_WAITING:
+            self._unheard += 1
+        else:
+            self._queue.put(job)
 
     def finish(self) -> None:
         """Return when all that was handed over is written."""
         self._queue.put(None)
         self._thread.join()
+        self.journal.lost_metrics += self._unheard
 
     def _run(self) -> None:
         while True:
@@ -229,7 +267,8 @@ class Writer:
         try:
             self._write(job)
         except Exception as error:  # whatever it is, training must not end up waiting for a dead thread
-            self.journal.fail(job.kind, job.step, error)
+            payload = b"" if isinstance(job.payload, Buffer) else job.payload
+            self.journal.fail(job.kind, payload, job.step, error)
         finally:
             if isinstance(job.payload, Buffer):
                 self.pool.give(job.payload)

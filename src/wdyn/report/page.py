@@ -25,8 +25,8 @@ PARTS = Path(__file__).with_name("page")
 
 # every file defines functions only; main.js starts them
 SCRIPTS = (
-    "codec", "text", "state", "colour", "legend", "canvas", "points", "matrix", "heat", "lines", "bars", "table",
-    "slots", "controls", "main",
+    "codec", "text", "state", "colour", "legend", "canvas", "points", "matrix", "heat", "axes", "lines", "bars",
+    "table", "slots", "controls", "main",
 )  # fmt: skip
 
 # the story: where the neurons go, how training went, then what became of each layer; others follow by name
@@ -70,7 +70,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
     Args:
         facts: `provenance(...)`.
         sections: one per analysis.
-        steps: the analysed optimiser steps.
+        steps: the analysed optimizer steps.
 
     Returns:
         UTF-8 HTML. Equal arguments give equal bytes.
@@ -82,6 +82,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
         "layers": [layer["name"] for layer in facts["layers"]],
         "neurons": [layer["rows"] for layer in facts["layers"]],
         "steps": _slider_steps(slots, steps),
+        "range": {"first": steps[0], "last": steps[-1], "positive": next((step for step in steps if step > 0), None)},
         "slots": [slot.data for slot in slots],
     }
     script = '"use strict";\n(() => {\n' + "\n".join(_part(f"{name}.js") for name in SCRIPTS) + "})();\n"
@@ -148,8 +149,8 @@ def _place(section: Section) -> tuple[bool, int, str]:
 
 
 def _place_below(panel: Panel) -> int:
-    """What else belongs to the pictures comes after the other findings, and what went wrong last."""
-    return 2 if panel.section.status != "ok" else 1 if panel.stage else 0
+    """What else belongs to the pictures stands right below them, and what went wrong last."""
+    return 2 if panel.section.status != "ok" else 0 if panel.stage else 1
 
 
 def _environment() -> Environment:

@@ -17,7 +17,7 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
-from wdyn.report.words import number
+from wdyn.report.words import value_words
 
 ROWS = 12
 LISTED = 50
@@ -38,10 +38,10 @@ def static_table(chart: Chart) -> StaticTable:
     Args:
         chart: any of the vocabulary.
     """
-    headings, rows = _GIST[type(chart)](chart)
-    return StaticTable(
-        chart.title, chart.layer, tuple(map(str, headings)), tuple(tuple(number(_python(v)) for v in r) for r in rows)
-    )
+    found, rows = _GIST[type(chart)](chart)
+    headings = tuple(map(str, found))
+    words = tuple(tuple(value_words(_python(v), h) for v, h in zip(row, headings, strict=True)) for row in rows)
+    return StaticTable(chart.title, chart.layer, headings, words)
 
 
 Gist = tuple[Iterable[str], Iterable[Sequence[Any]]]

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 CONDITIONS = {
@@ -11,9 +12,14 @@ CONDITIONS = {
     "interrupted": "The recording process ended without closing this run: the page shows every whole step it left.",
 }
 
+PROBABILITY = re.compile(r"\bprobability\b|\bchance of\b", re.IGNORECASE)
+HIDDEN = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
+)
+
 
 def number(value: Any) -> str:
-    """A value for reading: thousands grouped, six significant digits, a dash for nothing.
+    """A value for reading: thousands grouped, four significant digits, a dash for nothing.
 
     Args:
         value: number, text or None.
@@ -23,12 +29,38 @@ def number(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return str(value)
     if isinstance(value, int):
-        return f"{value:,}"
+        return _minus(f"{value:,}")
     if math.isnan(value):
         return "–"
     if math.isinf(value):
         return "∞" if value > 0 else "−∞"
-    return f"{value:.6g}"
+    return _minus(f"{value:,.0f}" if 1_000 <= abs(value) < 1e15 else _short_exponent(f"{value:.4g}"))
+
+
+def _minus(digits: str) -> str:
+    return digits.replace("-", "−", 1) if digits.startswith("-") else digits
+
+
+def _short_exponent(digits: str) -> str:
+    """1e-05 is 1e-5."""
+    start, e, power = digits.partition("e")
+    return start + e + str(int(power)) if e else digits
+
+
+def value_words(value: Any, label: str) -> str:
+    """`number`, but a probability of zero is one below the least number there is.
+
+    Args:
+        value: number, text or None.
+        label: what the value is.
+    """
+    is_zero = isinstance(value, int | float) and not isinstance(value, bool) and value == 0
+    return "< 1e-300" if is_zero and PROBABILITY.search(label) else number(value)
+
+
+def visible(text: Any) -> str:
+    """Text in which what would reorder or hide the letters around it is written as its number in Unicode."""
+    return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
 
 
 def note_words(note: Mapping[str, Any]) -> str:
@@ -44,6 +76,11 @@ def note_words(note: Mapping[str, Any]) -> str:
     elif note.get("step") is not None:
         start += f" at step {number(note['step'])}"
     return f"{start}: {note['reason']}" if note.get("reason") else start
+
+
+def telling(notes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Notes with something to say: that a recording was closed, as it should be, is none."""
+    return [note for note in notes if note.get("what") != "closed"]
 
 
 def moment(created: str) -> str:
@@ -73,5 +110,7 @@ WORDS: dict[str, Callable[..., Any]] = {
     "moment": moment,
     "condition_words": condition_words,
     "clip": clip,
+    "visible": visible,
+    "telling": telling,
     "neuron_count": neuron_count,
 }

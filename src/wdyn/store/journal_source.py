@@ -16,13 +16,14 @@ from isal.isal_zlib import crc32
 from wdyn.errors import DamagedError, RunFileError
 from wdyn.journal.frame import Kind, decode_arrays
 from wdyn.journal.lock import live_holder
-from wdyn.journal.scan import Frame, read_schema, scan, segments
+from wdyn.journal.scan import Frame, Hole, read_schema, survey
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
-from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, stored_dtype
+from wdyn.store.holes import Loss, losses
+from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, read_only, stored_dtype
 
 _MOST_OPEN = 32  # segment files at a time
-_Payload = tuple[int, bytes]  # step, content
+_Payload = tuple[Frame, bytes]
 
 
 class JournalSource:
@@ -39,10 +40,19 @@ class JournalSource:
             FileNotFoundError: a segment vanished, because the run has just been packed.
         """
         self.path = path
+        self._open: dict[Path, int] = {}
         folder = parts_folder(path)
-        self.condition: Condition = "recording" if live_holder(folder) else "interrupted"
-        self.schema, frames = _read_all(folder, path)
-        steps = _last_of_each_step(frames)
+        recording = live_holder(folder) is not None
+        entries = survey(folder)
+        self.schema = _schema(entries, folder, path)
+        self.written = tuple(entry for entry in entries if isinstance(entry, Frame))
+        try:
+            small, unreadable = self._read_small()
+        finally:
+            self.close()
+        notes = [{**json.loads(payload), "step": frame.header.step} for frame, payload in small[Kind.NOTE]]
+        self.condition: Condition = _condition(recording, notes)
+        steps = _last_of_each_step(self.written, small[Kind.NOTE])
         if not steps:
             raise RunFileError(f"{path}: {_nothing(self.condition)}, so there is nothing to read.")
         self.frames = tuple(steps.values())
@@ -51,16 +61,16 @@ class JournalSource:
         self.tensors = {tensor.name: tensor for tensor in self.schema.tensors}
         sizes = [tensor.nbytes for tensor in self.schema.tensors]
         self._offsets = dict(zip(self.tensors, np.cumsum([0, *sizes]).tolist(), strict=False))
-        small, notes = _read_small(frames)
         self.metrics = _metrics(small[Kind.METRICS])
         self.masks = _mask_tracks(small[Kind.MASKS], self.tensors)
-        notes += [{**json.loads(payload), "step": step} for step, payload in small[Kind.NOTE]]
+        self.losses = losses(entries, self.schema, unreadable)
+        self._unsure = {step: why for step, why in self.losses.unsure.items() if step in steps}
+        notes = [_note(each) for each in self.losses.found] + [_unread(frame) for frame in unreadable] + notes
         self.meta: dict[str, Any] = _with_optimizer(self.schema.meta, notes)
-        self._sample = next((each for each in frames if each.header.kind is Kind.SAMPLE), None)
-        text = ",".join(f"{frame.header.checksum:08x}" for frame in frames)
+        self._sample = next((each for each in self.written if each.header.kind is Kind.SAMPLE), None)
+        text = ",".join(f"{frame.header.checksum:08x}" for frame in self.written)
         self.checksum = f"{crc32(text.encode()):08x}"
         self._checked: set[int] = set()
-        self._open: dict[Path, int] = {}
 
     @property
     def sample(self) -> Sample | None:
@@ -71,11 +81,20 @@ class JournalSource:
         return Sample(arrays["inputs"], arrays["targets"])
 
     def drop(self, positions: Iterable[int]) -> None:
-        """Forget some steps, because their frames are damaged."""
+        """Forget some steps, because their values are lost."""
         kept = np.setdiff1d(np.arange(len(self.steps)), list(positions))
         self.frames = tuple(self.frames[i] for i in kept)
         self.steps, self.times = self.steps[kept], self.times[kept]
         self._checked.clear()
+
+    def drop_sample(self) -> None:
+        """Forget the sample, because it is damaged."""
+        self._sample = None
+
+    def check_masks(self, position: int) -> None:
+        """Raise where frames are lost that this step needs; see `Source`."""
+        if (why := self._unsure.get(int(self.steps[position]))) is not None:
+            raise DamagedError(f"{why}. Its values are not known; other steps can still be read.")
 
     def check(self, position: int) -> None:
         """Read a step's frame against its checksum, once.
@@ -84,6 +103,7 @@ class JournalSource:
             DamagedError: they differ.
         """
         if position not in self._checked:
+            self.check_masks(position)
             frame = self.frames[position]
             if frame.header.length != self.schema.nbytes:
                 raise DamagedError(
@@ -91,7 +111,7 @@ class JournalSource:
                     f"run's tensors take {self.schema.nbytes}. Its values are lost; other steps can still be read."
                 )
             with self._packed_meanwhile():
-                frame.read()
+                frame.check(self._descriptor(frame.path))
             self._checked.add(position)
 
     def read(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
@@ -107,10 +127,24 @@ class JournalSource:
             self._read_into(self.frames[position], self._offsets[name] + start * row, target.data)
         return (out.astype("<u4") << np.uint32(16)).view("<f4") if spec.dtype == "bfloat16" else out
 
+    def _read_small(self) -> tuple[dict[Kind, list[_Payload]], list[Frame]]:
+        """Frame and payload of all metrics, masks and notes, and the frames of those kinds that are damaged."""
+        small: dict[Kind, list[_Payload]] = {Kind.METRICS: [], Kind.MASKS: [], Kind.NOTE: []}
+        unreadable = []
+        for frame in self.written:
+            if frame.header.kind in small:
+                try:
+                    small[frame.header.kind].append((frame, frame.read(self._descriptor(frame.path))))
+                except DamagedError:
+                    unreadable.append(frame)
+        return small, unreadable
+
     def _read_into(self, frame: Frame, offset: int, target: memoryview) -> None:
         done = 0
         while done < len(target):  # one call reads at most 2 GiB
-            read = os.preadv(self._descriptor(frame.path), [target[done:]], frame.offset + offset + done)
+            with self._packed_meanwhile():
+                descriptor = self._descriptor(frame.path)
+            read = os.preadv(descriptor, [target[done:]], frame.offset + offset + done)
             if not read:
                 raise DamagedError(f"{frame.path}: cut short while it was read, at step {frame.header.step}.")
             done += read
@@ -119,8 +153,7 @@ class JournalSource:
         if path not in self._open:
             if len(self._open) == _MOST_OPEN:
                 self.close()
-            with self._packed_meanwhile():
-                self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
         return self._open[path]
 
     @contextmanager
@@ -137,45 +170,37 @@ class JournalSource:
         self._open.clear()
 
 
-def _read_all(folder: Path, path: Path) -> tuple[Schema, list[Frame]]:
-    """The schema and all frames written with it, in order of time."""
-    schema: Schema | None = None
-    frames: list[Frame] = []
-    for segment in segments(folder):
-        found = scan(segment)
-        schema = schema or read_schema(found)
-        frames += [each for each in found if not frames or each.header.schema == frames[0].header.schema]
+def _schema(entries: list[Frame | Hole], folder: Path, path: Path) -> Schema:
+    schema = read_schema(entries)
     if schema is None:
-        raise RunFileError(f"{path}: its journal {folder.name} holds not even the start of a recording.")
-    return schema, frames
+        what = "the start of a recording, what tells its tensors apart, is lost" if entries else ""
+        raise RunFileError(f"{path}: its journal {folder.name} {what or 'holds not even the start of a recording'}.")
+    return schema
+
+
+def _condition(recording: bool, notes: list[dict[str, Any]]) -> Condition:
+    if recording:
+        return "recording"
+    return "finished" if notes and notes[-1]["what"] == "closed" else "interrupted"
 
 
 def _nothing(condition: Condition) -> str:
     return "no step has been recorded yet" if condition == "recording" else "an empty run, no step was recorded"
 
 
-def _last_of_each_step(frames: Iterable[Frame]) -> dict[int, Frame]:
-    latest = {frame.header.step: frame for frame in frames if frame.header.kind is Kind.STEP}
-    return dict(sorted(latest.items()))
-
-
-def _read_small(frames: list[Frame]) -> tuple[dict[Kind, list[_Payload]], list[dict[str, Any]]]:
-    """Step and payload of all metrics, masks and notes, and a note for each that is damaged.
-
-    Raises:
-        DamagedError: masks are damaged: without them, the weights that the forward pass used are not known.
-    """
-    small: dict[Kind, list[_Payload]] = {Kind.METRICS: [], Kind.MASKS: [], Kind.NOTE: []}
-    damaged = []
+def _last_of_each_step(frames: Iterable[Frame], notes: list[_Payload]) -> dict[int, Frame]:
+    """The frame that holds for each step: the last, unless a note says that a later one could not be written."""
+    latest: dict[int, Frame] = {}
+    said = {id(frame): json.loads(payload) for frame, payload in notes}
     for frame in frames:
-        if (kind := frame.header.kind) in small:
-            try:
-                small[kind].append((frame.header.step, frame.read()))
-            except DamagedError as error:
-                if kind is Kind.MASKS:
-                    raise
-                damaged.append(damage_note(frame.header.step, f"{kind.name.lower()} lost: {error}"))
-    return small, damaged
+        if frame.header.kind is Kind.STEP:
+            latest[frame.header.step] = frame
+        elif (note := said.get(id(frame), {})).get("what") == "gap" and "steps" in note:
+            first, last = note["steps"]
+            # the note follows the first step that could be written again, and has its time
+            for step in [s for s, f in latest.items() if first <= s <= last and f.header.time != frame.header.time]:
+                del latest[step]
+    return dict(sorted(latest.items()))
 
 
 def _with_optimizer(meta: dict[str, Any], notes: list[dict[str, Any]]) -> dict[str, Any]:
@@ -186,25 +211,38 @@ def _with_optimizer(meta: dict[str, Any], notes: list[dict[str, Any]]) -> dict[s
 
 
 def damage_note(step: int, reason: str) -> dict[str, Any]:
-    """A NOTE about what a journal lost."""
+    """A NOTE about a step that a journal lost."""
     return {"what": "damaged", "reason": reason, "steps": [step, step], "step": step}
+
+
+def _note(loss: Loss) -> dict[str, Any]:
+    steps = {} if loss.steps is None else {"steps": list(loss.steps)}
+    return {"what": "damaged", "reason": loss.reason, "step": loss.after, **steps}
+
+
+def _unread(frame: Frame) -> dict[str, Any]:
+    kind, step = frame.header.kind.name.lower(), frame.header.step
+    return {"what": "damaged", "reason": f"{kind} of step {step} lost: {frame.lost()}", "step": step}
 
 
 def _metrics(payloads: list[_Payload]) -> dict[str, Metric]:
     values: dict[str, dict[int, float]] = {}
-    for step, payload in payloads:
+    for frame, payload in payloads:
         for name, value in json.loads(payload).items():
-            values.setdefault(name, {})[step] = value
+            values.setdefault(name, {})[frame.header.step] = value
     series = {name: sorted(by_step.items()) for name, by_step in sorted(values.items())}
     return {
-        name: Metric(np.array([s for s, _ in pairs], dtype=np.int64), np.array([v for _, v in pairs], dtype=np.float64))
+        name: Metric(
+            read_only(np.array([step for step, _ in pairs], dtype=np.int64)),
+            read_only(np.array([value for _, value in pairs], dtype=np.float64)),
+        )
         for name, pairs in series.items()
     }
 
 
 def _mask_tracks(payloads: list[_Payload], tensors: dict[str, TensorSpec]) -> dict[str, MaskTrack]:
     """One track per parameter that was ever masked, with an entry only where its mask changed."""
-    sets = {step: decode_arrays(payload) for step, payload in payloads}  # the last set of a step wins
+    sets = {frame.header.step: decode_arrays(payload) for frame, payload in payloads}  # the last set of a step wins
     names = sorted({name for each in sets.values() for name in each if name in tensors})
     return {name: _mask_track(name, sets, tensors[name].shape) for name in names}
 

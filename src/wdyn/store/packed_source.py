@@ -32,7 +32,7 @@ from wdyn.store.layout import (
     escape,
     unescape,
 )
-from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, stored_dtype
+from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, read_only, stored_dtype
 
 THREADS = min(4, os.cpu_count() or 1)
 
@@ -119,7 +119,7 @@ class PackedSource:
         return Sample(self.whole(INPUTS), self.whole(TARGETS))
 
     def whole(self, path: str) -> Array:
-        """All values of a dataset that is not chunked, checked.
+        """All values of a dataset that is not chunked, checked, read-only.
 
         Raises:
             DamagedError: they do not match their checksum.
@@ -132,7 +132,7 @@ class PackedSource:
             raise DamagedError(
                 f"{self.path}: {path} does not match its checksum. See what is left: wdyn verify {self.path}"
             )
-        return values
+        return read_only(values)
 
     def chunk(self, path: str, offset: tuple[int, ...]) -> Array:
         """One chunk of a dataset, padded as it is stored, checked.
@@ -180,6 +180,9 @@ class PackedSource:
             tasks = list(_tasks(positions, window, entry.chunks))
             self._spread(tasks, lambda task: self._fill(out, path, task))
         return out
+
+    def check_masks(self, position: int) -> None:
+        """Nothing: a file that was packed holds the masks of each of its steps."""
 
     def _fill(self, out: Array, path: str, task: _Task) -> None:
         chunk = self._kept.get((path, task.offset), lambda: self.chunk(path, task.offset))

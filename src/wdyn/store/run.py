@@ -15,7 +15,7 @@ import numpy as np
 from wdyn.errors import MisuseError, NotFoundError
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.layers import Layer, LeftOut, needed, rows_of
-from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, Source, steps_per_block
+from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, Source, read_only, steps_per_block
 
 __all__ = ["Array", "Layer", "LeftOut", "Metric", "Run", "Sample"]
 
@@ -24,7 +24,7 @@ class Run:
     """A recorded run: where its numbers are, never what they mean. Made by `open_run`.
 
     Arrays that hold weights, buffers or masks are new at each call and may be written to; nothing gets back into the
-    file. A read of damaged bytes raises DamagedError. Not to be used from several threads at once.
+    file; metrics and the sample are read-only. A read of damaged bytes raises DamagedError. Not to be used from several threads at once.
 
     Attributes:
         path: the run file, whether or not it exists yet.
@@ -91,7 +91,7 @@ class Run:
 
     @property
     def condition(self) -> Condition:
-        """`finished`, `recording`, or `interrupted`: left by a process that died."""
+        """`finished`: closed by its Recorder; `recording`; or `interrupted`: left by a process that died."""
         return self._source.condition
 
     @property
@@ -197,8 +197,9 @@ class Run:
 
         Raises:
             NotFoundError: there is no such step.
+            DamagedError: the masks that held at that step are lost.
         """
-        self._place(step)
+        self._source.check_masks(int(self._positions[self._place(step)]))
         shapes = {name: self._source.tensors[name].shape for name in self._source.masks}
         return {name: track.mask(track.at(step), shapes[name]) for name, track in self._source.masks.items()}
 
@@ -276,9 +277,7 @@ class Run:
 
 
 def _frozen(array: Array) -> Array:
-    array = array.copy()
-    array.setflags(write=False)
-    return array
+    return read_only(array.copy())
 
 
 def _has(listed: str) -> str:

@@ -16,14 +16,14 @@ Condition = Literal["finished", "recording", "interrupted"]
 
 
 class Metric(NamedTuple):
-    """A logged scalar: steps (K,) int64 and values (K,) float64, by step."""
+    """A logged scalar: steps (K,) int64 and values (K,) float64, by step; read-only."""
 
     steps: Array
     values: Array
 
 
 class Sample(NamedTuple):
-    """The data the user gave as `sample=`; first axis of both is the example."""
+    """The data the user gave as `sample=`; first axis of both is the example; read-only."""
 
     inputs: Array
     targets: Array
@@ -110,6 +110,13 @@ class Source(Protocol):
             DamagedError: bytes that do not match their checksum.
         """
 
+    def check_masks(self, position: int) -> None:
+        """Raise where the masks that held at a step are lost.
+
+        Raises:
+            DamagedError: they are not known.
+        """
+
     def close(self) -> None:
         """Give up the files; further calls do nothing."""
 
@@ -123,3 +130,9 @@ def steps_per_block(spec: TensorSpec, count: int) -> int:
     """Steps of a tensor that are stored, and best read, together."""
     chunks = chunk_shape((count, *spec.shape), stored_dtype(spec).itemsize)
     return chunks[0] if chunks else max(count, 1)
+
+
+def read_only(array: Array) -> Array:
+    """The same array, which can no longer be written to."""
+    array.setflags(write=False)
+    return array

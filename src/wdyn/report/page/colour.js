@@ -31,7 +31,8 @@ function groupColour(group) {
 // a line's colour: its own while there are few, by depth when there are many
 function seriesColour(at, count) {
   if (count <= GROUPS) return token(`c${at}`);
-  const [r, g, b] = mapColour(MAPS.sequential, 0.12 + (0.76 * at) / (count - 1));
+  const [from, to] = state.dark ? [0.38, 1] : [0, 0.78]; // the ends that stand out from the card
+  const [r, g, b] = mapColour(MAPS.sequential, from + ((to - from) * at) / (count - 1));
   return `rgb(${r},${g},${b})`;
 }
 

@@ -14,20 +14,33 @@ function setUpControls() {
     stop();
     choose({at: Number(slider.value)});
   });
-  layer.addEventListener("change", () => choose({layer: index.layers[layer.selectedIndex], neuron: null}));
-  neuron.addEventListener("input", () => choose({neuron: neuron.value === "" || !neuron.checkValidity() ? null : Number(neuron.value)}));
+  layer.addEventListener("change", () => {
+    neuron.value = "";
+    forgetTip();
+    choose({layer: index.layers[layer.selectedIndex], neuron: null});
+  });
+  neuron.addEventListener("input", () => {
+    choose({neuron: neuron.value === "" || !neuron.checkValidity() ? null : Number(neuron.value)});
+    showRange(neuron);
+  });
   document.getElementById("play").addEventListener("click", () => (playing ? stop() : play()));
   document.getElementById("theme").addEventListener("click", () => setTheme(!state.dark));
   document.addEventListener("keydown", playKey);
 }
 
 function playKey(event) {
-  if (event.key === "Escape") choose({neuron: null});
+  if (event.key === "Escape") clearNeuron();
   const busy = event.target.closest("button, select, summary, a, input:not([type=range])");
   if (event.key !== " " || busy || event.ctrlKey || event.metaKey || event.altKey) return;
   event.preventDefault();
   if (playing) stop();
   else play();
+}
+
+function clearNeuron() {
+  document.getElementById("neuron").value = "";
+  document.getElementById("picked").textContent = "";
+  choose({neuron: null});
 }
 
 function play() {
@@ -61,9 +74,21 @@ function showControls() {
   label.textContent = `step ${wholeNumber(step)}`;
   label.title = `${state.at + 1} of ${index.steps.length} shown steps`;
   const neuron = document.getElementById("neuron");
-  neuron.max = String(index.neurons[index.layers.indexOf(state.layer)] - 1);
+  neuron.max = String((index.neurons[index.layers.indexOf(state.layer)] ?? 1) - 1);
   if (document.activeElement !== neuron) neuron.value = state.neuron === null ? "" : String(state.neuron);
-  document.getElementById("picked").textContent = state.neuron === null ? "" : `Neuron ${state.neuron} is marked in every view. Escape clears it.`;
+}
+
+function showPicked(slots) {
+  if (state.neuron === null) return showRange(document.getElementById("neuron"));
+  const [marked, pictures] = markedIn(slots, state.neuron);
+  const where = pictures ? ` is marked in ${marked === pictures && marked > 1 ? "all" : marked} of ${pictures} picture${pictures === 1 ? "" : "s"} of this layer` : " is chosen";
+  document.getElementById("picked").textContent = `Neuron ${state.neuron}${where}. Escape clears it.`;
+}
+
+// a number that names no neuron is answered with those that do
+function showRange(neuron) {
+  const wrong = neuron.value !== "" && !neuron.checkValidity();
+  document.getElementById("picked").textContent = wrong ? `${flatText(state.layer)} has neurons 0 to ${wholeNumber(Number(neuron.max))}.` : "";
 }
 
 function setTheme(dark) {

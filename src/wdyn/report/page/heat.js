@@ -1,7 +1,6 @@
 // One value per row and step as colour; columns are evenly spaced, whatever steps they stand for.
 
 const HEAT = {left: 46, bottom: 38, top: 6, right: 22};
-const LETTER = 6.5; // pixels of an average letter of 12 px
 
 function heatView(body, store) {
   const canvas = makeCanvas(body, "");
@@ -51,7 +50,7 @@ function drawHeat(view) {
   const inner = heatHeight(data), height = inner + HEAT.top + HEAT.bottom;
   const context = fitted(canvas, width, height);
   view.box = null;
-  if (data.codes.every((code) => code === 65535)) return emptyText(context, width, height, "No live neuron, so no value to show.");
+  if (data.codes.every((code) => code === 65535)) return emptyText(context, width, height, "No value to show: nothing here is live.");
   view.box = {width: width - HEAT.left - HEAT.right, height: inner};
   context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
   context.drawImage(image, HEAT.left, HEAT.top, view.box.width, inner);
@@ -68,8 +67,7 @@ function drawHeatAxes(context, {data, box}) {
     const column = Math.round((k * (data.x.length - 1)) / Math.max(ticks - 1, 1));
     context.fillText(wholeNumber(data.x[column]), HEAT.left + ((column + 0.5) * box.width) / data.x.length, HEAT.top + box.height + 15);
   }
-  const letters = Math.floor(box.width / LETTER), spacing = isEven(data.x) ? "" : " (shown steps, evenly spaced)";
-  context.fillText(flatText(data.x_label, Math.max(letters - spacing.length, 8)) + spacing, HEAT.left + box.width / 2, HEAT.top + box.height + 32);
+  context.fillText(columnWords(data, Math.floor(box.width / LETTER)), HEAT.left + box.width / 2, HEAT.top + box.height + 32);
   context.textAlign = "right";
   const lines = Math.min(data.rows.length, 6);
   for (let k = 0; k < lines; k++) {
@@ -82,6 +80,13 @@ function drawHeatAxes(context, {data, box}) {
   context.textAlign = "center";
   context.fillText(flatText(data.row_label, Math.floor(box.height / LETTER)), 0, 0);
   context.restore();
+}
+
+// what the columns are, in as many letters as there is room for
+function columnWords(data, letters) {
+  if (isEven(data.x)) return flatText(data.x_label, letters);
+  const spacing = "shown steps, evenly spaced", whole = `${data.x_label} (${spacing})`;
+  return whole.length <= letters ? flatText(whole, letters) : spacing;
 }
 
 // equal distances but for rounding to recorded steps

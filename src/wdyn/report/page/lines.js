@@ -1,5 +1,6 @@
 // Line charts: Plotly draws them; legend and step marker are our own.
 
+const DASHES = ["7px,4px", "2px,3px", "14px,4px", "9px,3px,2px,3px", "5px,2px,1px,2px,1px,2px", "1px,6px"]; // one per reference line
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
 let plotlyLoading = null;
 
@@ -16,21 +17,24 @@ function loadPlotly() {
 
 function linesView(body, store) {
   const axis = element("p", {class: "y-label"}), box = element("div", {class: "plot"}), plot = element("div"), note = element("p", {class: "where"});
-  const marker = element("div", {class: "marker", "aria-hidden": "true"}), legend = element("div");
+  const marker = element("div", {class: "marker", "aria-hidden": "true"}), legend = element("div", {class: "legend-row"});
+  const empty = element("p", {class: "empty", hidden: ""}, "There is no value to draw.");
   box.append(plot, marker);
-  body.append(legend, axis, box, note);
+  body.append(legend, axis, empty, box, note);
   const view = {plot, marker, legend, note, data: null, hidden: new Set()};
 
   return {
     show(chart) {
       view.data = decodeLines(chart, store);
-      this.recolour();
-      axis.replaceChildren(nameElement(chart.y_label));
+      view.hidden.clear();
+      lineLegend(view);
+      axis.replaceChildren(axisWords(chart.y_label, chart.title, chart.y_scale));
+      empty.hidden = view.data.lines.some((line) => line.values.some(Number.isFinite));
       note.textContent = view.data.x.length < chart.points ? `${wholeNumber(view.data.x.length)} of ${wholeNumber(chart.points)} points drawn; every peak is kept.` : "";
     },
-    recolour: () => lineLegend(view),
     async render() {
-      await drawPlot(await loadPlotly(), view, lineTraces(view.data, view.hidden), lineLayout(view.data));
+      lineLegend(view); // colours depend on theme and layer
+      await drawLines(await loadPlotly(), view);
       placeMarker(view);
     },
     update: () => placeMarker(view),
@@ -40,10 +44,11 @@ function linesView(body, store) {
 
 function decodeLines(chart, store) {
   const x = readBlock(store, chart.x), values = (ref) => readBlock(store, ref);
-  const positive = x.find((value) => value > 0) || 1;
+  const overSteps = /\bsteps?\b/.test(chart.x_label); // other axes, such as ranks, have no place for the slider's step
+  const positive = (overSteps && index.range.positive) || x.find((value) => value > 0) || 1;
+  const place = (value) => (chart.x_scale === "log" && value <= 0 ? positive / 2 : value);
   return {
-    ...chart, x, drawn: Array.from(x, (value) => (chart.x_scale === "log" && value <= 0 ? positive / 2 : value)),
-    overSteps: /\bstep/.test(chart.x_label), // other axes, such as ranks, have no place for the slider's step
+    ...chart, x, overSteps, positive, place, drawn: Array.from(x, place),
     ofLayers: chart.lines.some((line) => index.layers.includes(line.label)),
     lines: chart.lines.map((line) => ({...line, values: values(line.values)})),
     bands: chart.bands.map((band) => ({...band, low: values(band.low), high: values(band.high), line: chart.lines.findIndex((line) => line.label === band.label)})),
@@ -51,37 +56,71 @@ function decodeLines(chart, store) {
   };
 }
 
+// more layers than colours: the picked one stands out, the others are one grey crowd
+function isCrowd(data) {
+  return data.ofLayers && data.lines.length > GROUPS;
+}
+
+function isQuiet(data, label) {
+  return data.ofLayers && label !== state.layer;
+}
+
 // a label that is a layer keeps that layer's colour in every chart
 function lineColour(data, at) {
+  if (isCrowd(data)) return token(isQuiet(data, data.lines[at].label) ? "none" : "c0");
   const layer = index.layers.indexOf(data.lines[at].label);
   return layer >= 0 ? seriesColour(layer, index.layers.length) : seriesColour(at, data.lines.length);
 }
 
+// the colours of a band: of its line, faint where another layer is picked
+function bandColours(data, band) {
+  const colour = band.line < 0 ? token("muted") : lineColour(data, band.line), quiet = isQuiet(data, band.label);
+  return {fill: withAlpha(colour, quiet ? 0.07 : 0.24), edge: withAlpha(colour, quiet ? 0.35 : 0.75)};
+}
+
+// what is known only to be drawn beneath comes first: bands, then quiet lines, then the others
 function lineTraces(data, hidden) {
-  const gaps = (values) => Array.from(values, (value) => (Number.isFinite(value) ? value : null));
-  const common = {x: data.drawn, type: "scatter", mode: "lines", showlegend: false};
-  const traces = [];
-  data.bands.forEach((band) => {
-    if (hidden.has(band.line)) return;
-    const edge = {...common, hoverinfo: "skip", line: {width: 0}}, colour = band.line < 0 ? token("muted") : lineColour(data, band.line);
-    const fillcolor = withAlpha(colour, data.ofLayers && band.label !== state.layer ? 0.08 : 0.22);
-    traces.push({...edge, y: gaps(band.low)}, {...edge, y: gaps(band.high), fill: "tonexty", fillcolor});
-  });
-  data.reference.forEach((line) => {
-    const flat = line.values === null || typeof line.values === "number";
-    const y = flat ? data.drawn.map(() => line.values) : gaps(line.values);
-    traces.push({...common, y, name: plotText(line.label), line: {width: 1.25, dash: "dash", color: token("muted")}});
-  });
-  data.lines.forEach((line, at) => {
-    if (hidden.has(at)) return;
-    const quiet = data.ofLayers && line.label !== state.layer;
-    const lone = isSparse(line.values);
-    traces.push({
-      ...common, y: gaps(line.values), name: plotText(line.label), opacity: quiet ? 0.6 : 1,
-      mode: lone ? "lines+markers" : "lines", connectgaps: lone, line: {width: quiet ? 1.4 : 2.4, color: lineColour(data, at)}, marker: {size: 5, color: lineColour(data, at)},
-    });
-  });
-  return traces;
+  const common = {x: data.drawn, type: "scatter", mode: "lines", showlegend: false, customdata: data.stepTexts ??= Array.from(data.x, numberText)};
+  const lines = data.lines.map((line, at) => ({line, at})).filter(({at}) => !hidden.has(at));
+  const loud = ({line}) => Number(!isQuiet(data, line.label));
+  const bands = data.bands.filter((band) => !hidden.has(band.line)).sort((a, b) => loud({line: a}) - loud({line: b}));
+  return [
+    ...bands.flatMap((band) => bandTraces(common, data, band)),
+    ...data.reference.map((line, at) => referenceTrace(common, data, line, at)),
+    ...lines.sort((a, b) => loud(a) - loud(b)).map(({line, at}) => lineTrace(common, data, line, at)),
+  ];
+}
+
+function withGaps(values) {
+  return Array.from(values, (value) => (Number.isFinite(value) ? value : null));
+}
+
+// numbers in a hover label as everywhere else on the page
+function hoverOf(data, line) {
+  line.texts ??= Array.from(data.x, (_, i) => valueText(valueAt(line.values, i), data.y_label));
+  return {name: plotText(line.label), hovertext: line.texts, hovertemplate: `%{hovertext}<extra>${plotText(line.label)}</extra>`};
+}
+
+function valueAt(values, i) {
+  return values !== null && typeof values === "object" ? values[i] : values;
+}
+
+function bandTraces(common, data, band) {
+  const {fill, edge} = bandColours(data, band), rim = {...common, hoverinfo: "skip", line: {width: 1, color: edge}};
+  return [{...rim, y: withGaps(band.low)}, {...rim, y: withGaps(band.high), fill: "tonexty", fillcolor: fill}];
+}
+
+function referenceTrace(common, data, line, at) {
+  const y = withGaps(data.x.map((_, i) => valueAt(line.values, i) ?? NaN));
+  return {...common, ...hoverOf(data, line), y, line: {width: 1.5, dash: DASHES[at % DASHES.length], color: token("muted")}};
+}
+
+function lineTrace(common, data, line, at) {
+  const quiet = isQuiet(data, line.label), lone = isSparse(line.values), color = lineColour(data, at);
+  return {
+    ...common, ...hoverOf(data, line), y: withGaps(line.values), opacity: quiet ? 0.6 : 1,
+    mode: lone ? "lines+markers" : "lines", connectgaps: lone, line: {width: quiet ? 1.4 : 2.4, color}, marker: {size: 5, color},
+  };
 }
 
 // a quantity known only here and there would be invisible between its gaps: it gets dots, joined
@@ -89,46 +128,31 @@ function isSparse(values) {
   return !values.some((value, i) => i && Number.isFinite(value) && Number.isFinite(values[i - 1]));
 }
 
-function lineLayout(data) {
+function lineLayout(data, box) {
   const many = data.lines.length + data.reference.length > 10;
   return plotLayout({
     hovermode: many ? "closest" : "x unified",
-    xaxis: {...scaleOf(data.x_scale, data.drawn, data.x), title: {text: plotText(data.x_label, 80), standoff: 8, font: {size: 12}}},
-    yaxis: scaleOf(data.y_scale, data.lines.flatMap((line) => [...line.values])),
+    uirevision: `${data.title} ${data.layer}`, // what was zoomed into stays while it is the same chart
+    xaxis: {...xAxis(data, box), title: axisTitle(data.x_label, box), unifiedhovertitle: {text: plotText(data.overSteps ? "step %{customdata}" : "%{customdata}")}},
+    yaxis: yAxis(data),
   });
 }
 
-// log axes get whole labels at round values, and step 0 its own, since a logarithm has no place for it
-function scaleOf(type, values, named = null) {
-  const positive = values.filter((value) => value > 0 && Number.isFinite(value));
-  if (type !== "log" || !positive.length) return {type: "linear"};
-  const low = positive.reduce((a, b) => Math.min(a, b)), high = positive.reduce((a, b) => Math.max(a, b));
-  const decades = Math.log10(high / low), steps = decades > 2.2 ? [1] : decades > 0.8 ? [1, 2, 5] : [1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9];
-  const ticks = [];
-  for (let power = Math.floor(Math.log10(low)); power <= Math.log10(high); power++) ticks.push(...steps.map((step) => Number(`${step}e${power}`)));
-  const texts = ticks.map(numberText);
-  if (named?.[0] === 0) {
-    ticks.push(values[0]);
-    texts.push("0");
-  }
-  return {type, tickvals: ticks, ticktext: texts};
-}
-
 function plotLayout({xaxis, yaxis, ...rest}) {
-  const axis = {gridcolor: token("grid"), linecolor: token("line"), zerolinecolor: token("line"), tickcolor: token("line"), tickfont: {color: token("muted")}, automargin: true};
+  const axis = {gridcolor: token("grid"), linecolor: token("line"), zerolinecolor: token("line"), tickcolor: token("line"), tickfont: {color: token("muted")}, automargin: true, separatethousands: true, exponentformat: "e", minexponent: 6};
   return {
     height: 290, margin: {l: 44, r: 14, t: 8, b: 40}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
     font: {family: FONT, size: 12, color: token("muted")}, showlegend: false,
     hoverlabel: {bgcolor: token("card"), bordercolor: token("line"), font: {color: token("ink"), size: 12}},
     modebar: {bgcolor: "rgba(0,0,0,0)", color: token("muted"), activecolor: token("accent")},
     xaxis: {...axis, showgrid: false, ticks: "outside", spikecolor: token("muted"), spikethickness: 1, spikedash: "dot", ...xaxis},
-    yaxis: {...axis, nticks: 6, hoverformat: ".4~g", ...yaxis}, ...rest,
+    yaxis: {...axis, nticks: 6, ...yaxis}, ...rest,
   };
 }
 
-async function drawPlot(Plotly, view, traces, layout) {
+async function drawLines(Plotly, view) {
   const first = !view.plot.classList.contains("js-plotly-plot");
-  await Plotly.react(view.plot, traces, layout, {
+  await Plotly.react(view.plot, lineTraces(view.data, view.hidden), lineLayout(view.data, view.plot), {
     displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "", scrollZoom: false,
     modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendDataToCloud"],
   });
@@ -138,27 +162,38 @@ async function drawPlot(Plotly, view, traces, layout) {
 }
 
 function lineLegend(view) {
-  const {data} = view;
-  const toggle = (at, on) => {
-    if (on) view.hidden.delete(at);
-    else view.hidden.add(at);
-    loadPlotly().then((Plotly) => Plotly.react(view.plot, lineTraces(data, view.hidden), lineLayout(data)));
+  const {data, hidden} = view, entries = lineEntries(data, hidden);
+  const toggle = (entry, on) => {
+    entries[entry].places.forEach((at) => (on ? hidden.delete(at) : hidden.add(at)));
+    loadPlotly().then((Plotly) => drawLines(Plotly, view)).catch(showTrouble);
   };
-  view.hidden.clear();
-  const lines = data.lines.map((line, at) => ({label: line.label, colour: lineColour(data, at), mark: "line"}));
-  const fixed = data.reference.map((line) => ({label: line.label, colour: token("muted"), mark: "dash"}));
-  if (data.bands.length) fixed.push({label: data.band_label, colour: token("muted"), mark: "band"});
-  const parts = [lines.length > 1 && seriesLegend(lines, toggle), fixed.length && seriesLegend(fixed)];
+  const fixed = data.reference.map((line, at) => ({label: line.label, colour: token("muted"), mark: "dash", dash: DASHES[at % DASHES.length]}));
+  if (data.bands.length) fixed.push({label: data.band_label, mark: "band", colours: bandSwatches(data)});
+  const parts = [data.lines.length > 1 && seriesLegend(entries, toggle), fixed.length && seriesLegend(fixed)];
   view.legend.replaceChildren(...parts.filter(Boolean));
-  view.legend.className = "legend-row";
+}
+
+// what the legend lists, and the places of the lines behind each entry
+function lineEntries(data, hidden) {
+  const all = data.lines.map((line, at) => ({label: line.label, colour: lineColour(data, at), mark: "line", places: [at], on: !hidden.has(at)}));
+  if (!isCrowd(data)) return all;
+  const others = all.filter((entry) => isQuiet(data, entry.label)), places = others.flatMap((entry) => entry.places);
+  const crowd = {label: `other layers (${wholeNumber(others.length)})`, colour: token("none"), mark: "line", places, on: others.some((entry) => entry.on)};
+  return [...all.filter((entry) => !isQuiet(data, entry.label)), crowd];
+}
+
+function bandSwatches(data) {
+  const colours = data.bands.map((band) => bandColours(data, band));
+  return colours.filter((each, at) => colours.findIndex((other) => other.fill === each.fill) === at).slice(0, GROUPS);
 }
 
 // moving one element costs nothing; asking Plotly for a new layout at each step would cost tens of milliseconds
 function placeMarker(view) {
   const axis = view.plot._fullLayout?.xaxis;
   if (!axis || !view.data) return;
-  const x = axis.d2p(view.data.drawn[nearest(view.data.x, state.step)]);
-  const inside = view.data.overSteps && x >= 0 && x <= axis._length;
+  const {data} = view, x = axis.d2p(data.place(state.step));
+  const known = data.x.length && state.step >= data.x[0] && state.step <= data.x.at(-1);
+  const inside = data.overSteps && known && x >= 0 && x <= axis._length;
   view.marker.hidden = !inside;
   view.marker.style.transform = `translateX(${axis._offset + x}px)`;
   const {t, h} = view.plot._fullLayout._size;
@@ -166,11 +201,10 @@ function placeMarker(view) {
 }
 
 function linesTable(data) {
-  const columns = [[data.x_label, data.x]];
-  data.lines.forEach((line) => columns.push([line.label, line.values]));
+  const columns = [[data.x_label, data.x]], named = (label) => (isProbability(data.y_label) && !isProbability(label) ? `${label} (${data.y_label})` : label);
+  data.lines.forEach((line) => columns.push([named(line.label), line.values]));
   data.bands.forEach((band) => columns.push([`${clip(band.label, 40)}: ${clip(data.band_label, 40)}, from`, band.low], ["to", band.high]));
   data.reference.forEach((line) => columns.push([line.label, line.values]));
-  const cell = (values, i) => (values !== null && typeof values === "object" ? values[i] : values);
-  const rows = Array.from(data.x, (_, i) => columns.map(([, values]) => cell(values, i)));
+  const rows = Array.from(data.x, (_, i) => columns.map(([, values]) => valueAt(values, i)));
   return {headings: columns.map(([heading]) => heading), rows, note: ""};
 }

@@ -20,6 +20,8 @@ async function start() {
   const redraw = (changed) => {
     showControls();
     slots.forEach((made) => updateSlot(made, changed));
+    if (["neuron", "layer", "at"].some((key) => changed.has(key))) showPicked(slots);
+    refreshTip();
   };
   watch(redraw);
   slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true));

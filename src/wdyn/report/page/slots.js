@@ -40,6 +40,12 @@ function showChart(made) {
   if (chart && chart !== before) view.show(chart);
 }
 
+// how many pictures of the layer show neurons, and in how many of them a neuron stands
+function markedIn(slots, neuron) {
+  const pictures = slots.filter((made) => made.chart && made.view.marks && made.chart.layer === state.layer);
+  return [pictures.filter((made) => made.view.marks(neuron)).length, pictures.length];
+}
+
 function addTable(made) {
   made.details = element("details", {}, element("summary", {}, "Numbers"));
   made.details.addEventListener("toggle", () => made.details.open && fillTable(made));

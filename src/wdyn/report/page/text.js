@@ -1,6 +1,7 @@
 // Names and numbers as text. Nothing from a run is ever parsed as markup.
 
 const TABLE_ROWS = 500;
+const LETTER = 6.5; // pixels of an average letter of 12 px
 
 function element(tag, attributes = {}, ...children) {
   const made = document.createElement(tag);

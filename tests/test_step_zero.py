@@ -1,0 +1,118 @@
+"""Before training there is nothing to find: at step 0 no analysis claims a signal more often than it says it would."""
+
+from __future__ import annotations
+
+import functools
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import binom
+from torch import nn
+from torch.nn import init
+
+from tests.analyses.memory_run import MemoryRun
+from wdyn.analyses import load, names, neural_collapse, spectrum
+from wdyn.analyses._spec import Finding, no_findings
+
+SEEDS = 100
+INITIALISATIONS: dict[str, Callable[[torch.Tensor], object] | None] = {
+    "kaiming uniform": None,  # what the modules do by themselves
+    "kaiming normal": lambda weight: init.kaiming_normal_(weight, nonlinearity="relu"),
+    "xavier uniform": init.xavier_uniform_,
+    "xavier normal": init.xavier_normal_,
+    "normal": lambda weight: init.normal_(weight, std=0.01),
+    "truncated normal": lambda weight: init.trunc_normal_(weight, std=1.0),
+    # few zeros only: with most entries zero the rest has no common variance, and that is a structure
+    "sparse": lambda weight: init.sparse_(weight.flatten(1), sparsity=0.1),
+    "orthogonal": init.orthogonal_,
+}
+NO_NULL = {
+    "metrics": "losses and accuracies are what they are",
+    "pca": "shares of variance are shown beside those of random directions, and no verdict is given",
+    "umap": "a picture",
+}
+# Orthogonal rows of one length are a perfect simplex once they are centred: the claim is true from the start.
+TRUE_FROM_THE_START = {("orthogonal", "neural_collapse")}
+
+
+@pytest.fixture(autouse=True)
+def simulated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nulls that are simulated depend on the shape of a layer alone, not on its weights."""
+    for module, name in ((spectrum, "angles_by_chance"), (neural_collapse, "simplex_by_chance")):
+        monkeypatch.setattr(module, name, _once_per_shape(getattr(module, name)))
+
+
+def _once_per_shape(simulate: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.cache
+    def of(*shape: int) -> Any:
+        return simulate(*shape, rng=np.random.default_rng(0))
+
+    return lambda *shape, rng: of(*shape)
+
+
+def new_network(initialise: Callable[[torch.Tensor], object] | None) -> MemoryRun:
+    """Step 0 of a small convolutional network; inputs of a neuron are fewer, as many and more than its layer's neurons."""
+    layers = {
+        "conv1": nn.Conv2d(1, 16, 3), "conv2": nn.Conv2d(3, 27, 3), "fc1": nn.Linear(48, 60),
+        "fc2": nn.Linear(60, 40), "fc3": nn.Linear(40, 10),
+    }  # fmt: skip
+    with torch.no_grad():
+        for layer in layers.values() if initialise else ():
+            initialise(layer.weight)
+        return MemoryRun({name: layer.weight.flatten(1).numpy()[None] for name, layer in layers.items()})
+
+
+def claims_to_test() -> Iterator[str]:
+    """The analyses that tell a signal from chance."""
+    yield from (name for name in names() if load(name).takes == "run" and load(name).findings is not no_findings)
+
+
+def test_an_analysis_without_a_null_is_known_as_one() -> None:
+    assert {name for name in names() if load(name).takes == "run"} == {*claims_to_test(), *NO_NULL}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("initialisation", INITIALISATIONS)
+def test_no_signal_at_step_zero(initialisation: str) -> None:
+    made: Counter[tuple[str, str, str]] = Counter()
+    asked: dict[tuple[str, str, str], list[Finding]] = {}
+    for seed in range(SEEDS):
+        torch.manual_seed(seed)
+        run = new_network(INITIALISATIONS[initialisation])
+        for name in claims_to_test():
+            for number, finding in enumerate(load(name).findings(load(name).compute(run))):
+                about = (name, finding.layer, number)
+                asked.setdefault(about, []).append(finding)
+    for (name, layer, _), findings in asked.items():
+        claimed = [finding for finding in findings if finding.significant]
+        if (initialisation, name) in TRUE_FROM_THE_START:
+            assert all("already at the first step" in finding.text for finding in claimed)
+            continue
+        # of as many layers without a signal, so many show one in 999 of 1,000 cases, where the level is honest
+        most = binom.ppf(0.999, len(findings), findings[0].level)
+        assert len(findings) == SEEDS
+        assert len(claimed) <= most, f"{name}, {layer}: {len(claimed)} of {SEEDS}, such as: {claimed[0].text}"
+
+
+def test_orthogonal_rows_are_better_spread_than_chance_which_is_no_alignment() -> None:
+    torch.manual_seed(0)
+    result = load("frame_potential").compute(new_network(init.orthogonal_))
+    found = {finding.layer: finding for finding in load("frame_potential").findings(result)}
+    assert found["fc1"].z < -10  # FP is its floor, max(N, N²/D), far below N + N(N - 1)/D
+    assert not any(finding.significant for finding in found.values())
+
+
+def test_a_signal_is_claimed(rng: np.random.Generator) -> None:
+    """The test above would pass for analyses that never claim anything."""
+    weights = rng.normal(size=(40, 60))
+    weights[:20] += 4 * rng.normal(size=60)  # half of the neurons share a direction, and are longer
+    run = MemoryRun({"fc3": weights[None]})
+    for name in claims_to_test():
+        if name != "neural_collapse":
+            assert any(finding.significant for finding in load(name).findings(load(name).compute(run))), name
+    simplex = MemoryRun({"fc3": np.eye(10, 40)[None]})
+    assert all(each.significant for each in load("neural_collapse").findings(load("neural_collapse").compute(simplex)))
