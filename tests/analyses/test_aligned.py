@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
-from wdyn.analyses._aligned import FEWEST, RATE, Graph, _graphs, _settle, aligned, enough
+from wdyn.analyses._aligned import FEWEST, RATE, Graph, _graphs, _nearest, _optimise, _settle, aligned, enough
 from wdyn.analyses._embedding import motion
 from wdyn.analyses._paths import Paths, gather
 
@@ -41,6 +41,31 @@ def test_only_the_neurons_of_the_step_move_and_ties_pull_them(rng: np.random.Gen
     assert_array_equal(xy[[0, 2]], before[[0, 2]])
     nearer = [np.linalg.norm(places[1] - places[[0, 0, 2], [0, 1, 2]], axis=1) for places in (before, xy)]
     assert (nearer[1] < nearer[0]).all()
+
+
+def test_a_neuron_comes_before_its_equals(rng: np.random.Generator) -> None:
+    unit = np.repeat(np.eye(3), 4, axis=0)
+    nearest, distance = _nearest(unit)
+    assert_array_equal(nearest[:, 0], range(12))
+    assert_array_equal(nearest[5], [5, 4, 6, 7, 0, 1])  # ties go to the lower row
+    assert_array_equal(distance[5], [0, 0, 0, 0, 1, 1])
+
+
+@pytest.mark.slow
+def test_places_of_other_steps_do_not_repel(rng: np.random.Generator) -> None:
+    places = np.array([[0, 0], [3, 4], [0, 0.1], [0.1, 0]], dtype=np.float32)
+    edges = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.float32)
+    one, more = (_optimise(places[:count].copy(), edges, 1, RATE, np.random.default_rng(0)).copy() for count in (2, 4))
+    assert_array_equal(one, more)
+    assert_allclose(one[0, 0] / one[0, 1], 3 / 4, rtol=1e-5)  # straight to the place it is tied to
+
+
+@pytest.mark.slow
+def test_ties_calm_the_paths(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths = paths_of(rng.normal(size=(30, 20)) + 0.1 * np.cumsum(rng.normal(size=(10, 30, 20)), axis=0))
+    tied = motion(aligned(paths, seed=0)).mean()
+    monkeypatch.setattr("wdyn.analyses._aligned.TIE", 1e-6)
+    assert motion(aligned(paths, seed=0)).mean() > 3 * tied
 
 
 @pytest.mark.slow

@@ -71,4 +71,6 @@ def test_shuffled_in_time_keeps_what_each_neuron_went_through(rng: np.random.Gen
     mixed, again = (shuffled_in_time(paths, rng=np.random.default_rng(4)) for paths in (one, other))
     assert_array_equal(mixed.place, again.place)
     assert sorted(map(sorted, mixed.place.T.tolist())) == sorted(map(sorted, one.place.T.tolist()))
+    # each neuron in an order of its own, so no step holds what a step held before
+    assert {frozenset(row) for row in mixed.place.tolist()}.isdisjoint(frozenset(row) for row in one.place.tolist())
     assert {tuple(column) for column in mixed.place.T}.isdisjoint(tuple(column) for column in one.place.T)

@@ -376,6 +376,24 @@ def test_a_wrapper_put_on_while_training_changes_nothing(tmp_path):
     assert found.steps[2]["0.weight"] == as_bytes(model[0].weight)
 
 
+@pytest.mark.parametrize("include", ["*", "0.*"])
+def test_a_parameter_that_joins_while_training_is_said(tmp_path, include):
+    model = small()
+    rec = Recorder(model, tmp_path / "a.h5", include=include)
+    seen = train(model, 2)
+    model.append(nn.Linear(2, 2))
+    model[0].scale = nn.Parameter(torch.ones(1))
+    seen += train(model, 1)[1:]
+    names = "0.scale, 3.weight, 3.bias" if include == "*" else "0.scale"
+    with pytest.warns(UserWarning, match=f"not recorded are {names}: new in the model") as caught:
+        rec.close()
+    assert len(caught) == 1
+    found = read(tmp_path / "a.h5")
+    assert found.order == [0, 1, 2, 3]
+    assert all(seen[k][name] == value for k in found.order for name, value in found.steps[k].items())
+    assert found.notes[0] == (3, {"what": "left out", "reason": f"{names}: new in the model after recording began"})
+
+
 # what else a run holds
 
 
@@ -412,6 +430,13 @@ def test_log_leaves_out_what_is_no_number(tmp_path):
         rec.log(loss=None)
     assert len(caught) == 1
     assert read(tmp_path / "a.h5").metrics == [(1, {"good": 1.0})]
+
+
+def test_a_scalar_called_self(tmp_path):
+    with Recorder(small(), tmp_path / "a.h5") as rec:
+        rec.step()
+        rec.log(self=1)
+    assert read(tmp_path / "a.h5").metrics == [(1, {"self": 1.0})]
 
 
 def test_include_and_exclude(tmp_path):
@@ -535,6 +560,12 @@ def test_a_taken_path_is_refused_before_anything_is_touched(tmp_path):
         ({"sample": torch.zeros(3, 2)}, "pair"),
         ({"sample": (torch.zeros(3), torch.zeros(2))}, "3 inputs but 2 targets"),
         ({"sample": (["a", "b"], [1, 2])}, "arrays of numbers"),
+        ({"sample": (torch.eye(2).to_sparse(), torch.zeros(2))}, "arrays of numbers"),
+        ({"sample": (torch.zeros(2).to(torch.float8_e4m3fn), torch.zeros(2))}, "arrays of numbers"),
+        ({"include": 5}, "names or globs such as 'fc\\*', but got 5"),
+        ({"exclude": None}, "names or globs such as 'fc\\*', but got None"),
+        ({"metadata": 0}, "metadata is a dict of names to JSON values, but got int"),
+        ({"metadata": {"big": 10**4299 * 7, "too": [10**4298 * 100]}}, "whole number of 4301 digits|4300 digits"),
         ({"schedule": 10}, "function of the step"),
         ({"when_behind": "never"}, "'wait' or 'skip'"),
     ],
@@ -543,6 +574,19 @@ def test_misuse_is_said_at_the_door(tmp_path, arguments, text):
     with pytest.raises(MisuseError, match=text):
         Recorder(**{"model": small(), "path": tmp_path / "a.h5", **arguments})
     assert not list(tmp_path.iterdir())
+
+
+def test_numbers_that_json_reads_only_on_a_machine_told_so(tmp_path):
+    limit = sys.get_int_max_str_digits()
+    sys.set_int_max_str_digits(0)
+    try:
+        with pytest.raises(MisuseError, match="whole number of 4301 digits"):
+            Recorder(small(), tmp_path / "a.h5", metadata={"seeds": [10**4300]})
+        with Recorder(small(), tmp_path / "a.h5", metadata={"seeds": [10**4299]}) as rec:
+            rec.step()
+    finally:
+        sys.set_int_max_str_digits(limit)
+    assert read(tmp_path / "a.h5").schema.meta["metadata"] == {"seeds": [10**4299]}
 
 
 def test_a_path_that_cannot_be_made(tmp_path):
@@ -600,7 +644,7 @@ def test_warnings_made_errors_do_not_reach_the_loop(tmp_path, recwarn, capsys):
 def test_a_failed_packing_is_said(tmp_path, monkeypatch):
     monkeypatch.setattr(packing, "pack", lambda path: "exit status 1, no room")
     model = small()
-    with pytest.warns(UserWarning, match="packing failed: exit status 1, no room. The journal is whole"):
+    with pytest.warns(UserWarning, match="packing failed: exit status 1, no room. What was recorded stands in"):
         with Recorder(model, tmp_path / "a.h5"):
             train(model, 1)
 
@@ -608,7 +652,7 @@ def test_a_failed_packing_is_said(tmp_path, monkeypatch):
 def test_pack_says_what_the_process_said(tmp_path):
     problem = really_pack(tmp_path / "nothing.h5")
     assert problem is not None
-    assert "exit status" in problem
+    assert "no journal nothing.h5.parts to pack" in problem
 
 
 def test_the_whole_way_into_a_run_file(tmp_path, packing_on):

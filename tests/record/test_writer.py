@@ -142,6 +142,129 @@ def test_segments_rotate_and_each_can_be_read_alone(tmp_path, monkeypatch):
     assert [found.steps[k] for k in range(61)] == seen
 
 
+def test_each_segment_says_which_masks_hold(tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "SEGMENT_SIZE", 2_000)
+    model = small()
+    prunings = {0: None, 20: (model[0], 5), 45: (model[2], 2)}
+    with Recorder(model, tmp_path / "a.h5") as rec:
+        for step in range(60):
+            if prunings.get(step):
+                prune.random_unstructured(prunings[step][0], "weight", amount=prunings[step][1])
+            if step == 55:
+                prune.remove(model[0], "weight")
+                prune.remove(model[2], "weight")
+            train(model, 1)
+            rec.log(loss=1.0)
+    said, alone = {}, {}  # what a reader of all segments knows of each step, and one of its own segment only
+    paths = segments(parts_folder(tmp_path / "a.h5"))
+    masks = b""
+    assert len(paths) > 5
+    for path in paths:
+        own = b""
+        frames = scan(path)
+        for at, frame in enumerate(frames):
+            if frame.header.kind is Kind.MASKS:
+                masks = own = frame.read()
+                following = next(each for each in frames[at:] if each.header.kind is Kind.STEP)
+                assert frame.header.step == following.header.step
+            elif frame.header.kind is Kind.STEP:
+                said[frame.header.step], alone[frame.header.step] = masks, own
+        if said[min(each.header.step for each in frames if each.header.kind is Kind.STEP)]:
+            assert frames[1].header.kind is Kind.MASKS
+    assert alone == said
+    assert [len({said[k] for k in steps}) for steps in (range(21), range(21, 46), range(46, 56))] == [1, 1, 1]
+    assert len(set(said.values())) == 4
+
+
+def test_a_segment_whose_masks_were_refused_gets_them_with_the_next_step(tmp_path, monkeypatch, disk):
+    monkeypatch.setattr(writer, "SEGMENT_SIZE", 2_000)
+    journal = Journal(tmp_path, SCHEMA)
+    journal.write(Kind.MASKS, b"now", step=0, time_=0.0)
+    refused = []
+    disk.refuse = lambda kind, step: kind is Kind.MASKS and not refused and not refused.append(step)
+    for step in range(40):
+        journal.write(Kind.STEP, bytes(8), step=step, time_=0.0)
+    journal.close(39)
+    frames = [frame for frame in scan(segments(tmp_path)[1]) if frame.header.kind is not Kind.NOTE]
+    assert [frame.header.kind for frame in frames[:3]] == [Kind.SCHEMA, Kind.MASKS, Kind.STEP]
+    assert [frame.header.step for frame in frames[1:3]] == [refused[0] + 1] * 2
+    assert frames[1].read() == b"now"
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_a_sample_that_the_disk_refuses_costs_no_step_and_is_tried_again(tmp_path, monkeypatch, disk, late):
+    monkeypatch.setattr(writer, "FIRST_PAUSE", 3600.0)
+    refused = []
+    disk.refuse = lambda kind, step: kind is Kind.SAMPLE and not (late and refused) and not refused.append(step)
+    model, sample = small(), (torch.randn(6, 4), torch.arange(6))
+    with pytest.warns(UserWarning, match="write|missing") as caught:
+        with Recorder(model, tmp_path / "a.h5", sample=sample):
+            train(model, 2)
+    found = read(tmp_path / "a.h5")
+    assert found.order == [0, 1, 2]
+    texts = [str(warning.message) for warning in caught]
+    assert "writing sample failed" in texts[0]
+    if late:
+        np.testing.assert_array_equal(found.sample["inputs"], sample[0].numpy())
+        assert not any("are missing" in text for text in texts)
+    else:
+        assert found.sample is None
+        assert texts[-1].endswith("these are missing: the sample.")
+
+
+def test_lost_notes_and_scalars_are_counted_and_cost_no_step(tmp_path, monkeypatch, disk):
+    monkeypatch.setattr(writer, "FIRST_PAUSE", 3600.0)
+    disk.refuse = lambda kind, step: kind in (Kind.METRICS, Kind.NOTE)
+    model = small()
+    with pytest.warns(UserWarning, match="write|missing") as caught, Recorder(model, tmp_path / "a.h5") as rec:
+        for _ in range(3):
+            train(model, 1)
+            rec.log(loss=1.0)
+    assert read(tmp_path / "a.h5").order == [0, 1, 2, 3]
+    text = "these are missing: what 3 calls of log() gave; 2 notes on the recording."  # the optimizer's and the end's
+    assert str(caught[-1].message).endswith(text)
+
+
+def test_the_note_of_a_gap_that_is_never_written_is_counted_once(tmp_path, disk):
+    disk.refuse = lambda kind, step: kind is Kind.NOTE or (kind is Kind.STEP and step == 1)
+    journal = Journal(tmp_path, SCHEMA)
+    for step in range(5):
+        journal.write(Kind.STEP, bytes(8), step=step, time_=0.0)
+    journal.close(4)
+    assert journal.lost_notes == 2  # the gap's and the end's
+
+
+def test_steps_missing_for_different_reasons_are_told_apart():
+    row = Missing("gap", "out of memory", 1, 1)
+    assert row.extend(Missing("gap", "out of memory", 2, 2))
+    assert not row.extend(Missing("gap", "no space", 3, 3))
+    assert not row.extend(Missing("skipped", "out of memory", 3, 3))
+    assert row == Missing("gap", "out of memory", 1, 2, 2)
+
+
+def test_scalars_do_not_pile_up_while_the_disk_is_stuck(tmp_path, monkeypatch):
+    gate = threading.Event()
+    append = SegmentWriter.append
+
+    def stuck(self, kind, *args, **kwargs):
+        if kind is Kind.STEP:
+            gate.wait(30)
+        append(self, kind, *args, **kwargs)
+
+    monkeypatch.setattr(SegmentWriter, "append", stuck)
+    monkeypatch.setattr(writer, "MOST_WAITING", 50)
+    with pytest.warns(UserWarning, match=r"are missing: what 4\d calls of log\(\) gave"):
+        with Recorder(small(), tmp_path / "a.h5") as rec:
+            rec.step()
+            for i in range(90):
+                rec.log(loss=float(i))
+            assert rec._writer._queue.qsize() <= 50
+            gate.set()
+    found = read(tmp_path / "a.h5")
+    assert found.order == [0, 1]
+    assert [values["loss"] for _, values in found.metrics] == [float(i) for i in range(len(found.metrics))]
+
+
 def test_skip_never_waits_and_says_what_it_skipped(tmp_path, monkeypatch):
     gate = threading.Event()
     append = SegmentWriter.append

@@ -85,7 +85,7 @@ def aligned(paths: Paths, *, seed: int, progress: Callable[[float], object] | No
         if progress:
             progress((sweep + 1) / SWEEPS)
     xy[tracks < 0] = np.nan
-    return xy[np.ix_(of_step, of_neuron.ravel())].astype(np.float64)
+    return np.asarray(xy[np.ix_(of_step, of_neuron.ravel())], dtype=np.float64)
 
 
 def _start(points: Array, tracks: Array, rng: np.random.Generator) -> Array:

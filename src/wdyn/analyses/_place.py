@@ -42,10 +42,9 @@ def place(result: Embedding, run: Run, steps: Sequence[int]) -> dict[str, Array]
 
 
 def _at(result: Embedding, run: Run, layer: str, step: int) -> Array:
-    neurons, last = result.neurons[layer], len(result.shown) - 1
-    before = max(int(np.searchsorted(result.shown, step, side="right")) - 1, 0)
-    after = min(int(np.searchsorted(result.shown, step)), last)
-    around = sorted({before, after})
+    neurons = result.neurons[layer]
+    after = min(int(np.searchsorted(result.shown, step)), len(result.shown) - 1)
+    around = list(range(max(after - 1, 0), after + 1))
     unit, _, live = directions(run.neurons(layer, step)[neurons])
     shown = [directions(run.neurons(layer, int(result.shown[t]))[neurons]).unit for t in around]
     places = result.xy[layer][around].reshape(-1, 2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -171,8 +172,9 @@ class _Found(NamedTuple):
 def _layer(chosen: Run, layer: str, side: int) -> _Found:
     inputs, steps = chosen.layers[layer].columns, len(chosen.steps)
     neurons = _row_order(chosen, layer)
-    blocks = np.array_split(np.arange(len(neurons)), min(side, len(neurons)))
-    starts = np.array([block[0] for block in blocks])
+    size = math.ceil(len(neurons) / side)  # of every block but the last: means over unequal numbers look unlike
+    starts = np.arange(0, len(neurons), size)
+    blocks = np.split(np.arange(len(neurons)), starts[1:])
     matrices = np.empty((steps, len(blocks), len(blocks)), dtype=np.float32)
     labels, numbers = np.empty((steps, len(neurons)), dtype=np.int64), np.empty((steps, 4))
     for at, block in chosen.blocks(layer):
@@ -231,6 +233,7 @@ def charts(result: Similarity) -> list[Chart]:
         x_label="optimiser step",
         y_label="mean |cosine|",
         bands={layer: (result.chance_low[:, j], result.chance_high[:, j]) for j, layer in enumerate(result.layers)},
+        band_label="random directions, 95 %",
     )
     return [*(_matrix(result, layer) for layer in result.layers), lines]
 
@@ -253,7 +256,7 @@ def _coarseness(result: Similarity, layer: str) -> str:
     looked_at, rows = len(result.neurons[layer]), int(result.rows[result.layers.index(layer)])
     facts = [f"{looked_at} of {rows} neurons"] if looked_at < rows else []
     if len(result.members[layer]) < looked_at:
-        facts.append(f"means over blocks of up to {max(map(len, result.members[layer]))}")
+        facts.append(f"means over blocks of {len(result.members[layer][0])}")
     return f" ({', '.join(facts)})" if facts else ""
 
 
