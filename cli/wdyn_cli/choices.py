@@ -40,7 +40,7 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in."
             ),
-            click.option("--quick", is_flag=True, help="PCA in place of UMAP, which takes most of the time."),
+            click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds."),
             click.option(
                 "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
             ),

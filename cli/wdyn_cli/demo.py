@@ -8,7 +8,7 @@ from wdyn_cli.progress import progress
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="PCA in place of UMAP, which takes most of the time.")
+@click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds.")
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def demo(quick: bool, show: bool) -> None:
     """Train a small network, record it, write reports/demo.html."""

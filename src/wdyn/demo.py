@@ -36,7 +36,7 @@ def run_demo(*, quick: bool = False, progress: Callable[[str, float], None] | No
     """Train LeNet-300-100 on scikit-learn's digits with every step recorded, and write the page.
 
     Args:
-        quick: PCA in place of UMAP.
+        quick: at most 100 steps, PCA in place of UMAP.
         progress: told the stage and its fraction.
 
     Returns:

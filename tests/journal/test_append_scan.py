@@ -5,9 +5,10 @@ import os
 import pytest
 
 from wdyn.errors import DamagedError
+from wdyn.journal import scan as scanning
 from wdyn.journal.append import SegmentWriter, segment_path
 from wdyn.journal.frame import HEADER_SIZE, Kind
-from wdyn.journal.scan import read_schema, scan, segments
+from wdyn.journal.scan import Hole, read_schema, scan, segments, survey
 from wdyn.journal.schema import Schema, TensorSpec
 
 PAYLOADS = [b"a" * 100, b"b" * 70, b"", b"c" * 30]
@@ -117,3 +118,109 @@ def test_segments_in_order_and_the_schema_in_front(tmp_path):
     assert read_schema(scan(segment_path(tmp_path, 2))) == schema
     assert read_schema([]) is None
     assert segments(tmp_path / "nowhere") == []
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 1
+    path.write_bytes(data)
+
+
+def test_a_bad_header_costs_one_frame_and_leaves_a_hole(segment):
+    frames = scan(segment)
+    flip(segment, frames[1].offset - 30)
+    assert scan(segment) == [
+        frames[0],
+        Hole(segment, frames[1].offset - HEADER_SIZE, frames[2].offset - HEADER_SIZE, 1, 1),
+        *frames[2:],
+    ]
+
+
+def test_the_next_header_is_found_across_blocks(segment, monkeypatch):
+    frames = scan(segment)
+    flip(segment, frames[0].offset - 30)
+    for block in range(1, 200, 3):
+        monkeypatch.setattr(scanning, "_BLOCK", block)
+        assert scan(segment)[1:] == frames[1:]
+
+
+def test_frames_cut_out_are_a_hole_by_their_index(segment):
+    frames, data = scan(segment), segment.read_bytes()
+    at = [frame.offset - HEADER_SIZE for frame in frames]
+    segment.write_bytes(data[: at[1]] + data[at[3] :])
+    assert scan(segment)[1] == Hole(segment, at[1], at[1], 1, 2)
+
+
+def test_only_the_newest_segment_of_a_run_not_closed_may_be_torn(segment):
+    frames, size = scan(segment), segment.stat().st_size
+    flip(segment, size - 1)
+    assert scan(segment) == frames[:3]
+    assert scan(segment, newest=False) == frames  # so that reading it says that it is damaged
+    with pytest.raises(DamagedError):
+        frames[3].read()
+    segment.write_bytes(segment.read_bytes()[:-1])
+    assert scan(segment) == frames[:3]
+    start = frames[3].offset - HEADER_SIZE
+    assert scan(segment, newest=False) == [*frames[:3], Hole(segment, start, size - 1, 3, None)]
+
+
+def test_a_closed_run_has_no_torn_end(tmp_path):
+    writer = SegmentWriter(segment_path(tmp_path, 0), 5)
+    writer.append(Kind.NOTE, b'{"what": "closed"}', step=0, time=1.0)
+    writer.close()
+    end = writer.size
+    writer.path.write_bytes(writer.path.read_bytes() + b"rest")
+    assert scan(writer.path)[1:] == [Hole(writer.path, end, end + 4, 1, None)]
+
+
+def test_a_missing_segment_is_a_hole(tmp_path):
+    for number in (0, 2):
+        writer = SegmentWriter(segment_path(tmp_path, number), 5)
+        writer.append(Kind.STEP, b"a", step=number, time=1.0)
+        writer.close()
+    first, hole, last = survey(tmp_path)
+    assert (first.header.step, last.header.step) == (0, 2)
+    assert str(hole) == "seg-000001.wdj is missing or unreadable"
+
+
+def test_a_frame_longer_than_one_call_of_the_system_reads(segment, monkeypatch):
+    pread = os.pread  # of 2 GiB and more, the system gives 2,147,479,552 bytes
+    monkeypatch.setattr(os, "pread", lambda fd, size, at: pread(fd, min(size, HEADER_SIZE), at))
+    assert [frame.read() for frame in scan(segment)] == PAYLOADS
+    monkeypatch.setattr(scanning, "_BLOCK", 7)
+    assert scan(segment)[-1].header.step == 3
+
+
+def test_the_schema_is_read_from_the_first_segment_that_has_it_whole(tmp_path):
+    schema = Schema((TensorSpec("w", "weight", "float32", (1,)),), {"a": 1})
+    for number in (0, 1):
+        writer = SegmentWriter(segment_path(tmp_path, number), 5)
+        writer.append(Kind.SCHEMA, schema.to_json(), step=0, time=0.0)
+        writer.append(Kind.STEP, b"1234", step=number, time=0.0)
+        writer.close()
+    flip(segment_path(tmp_path, 0), HEADER_SIZE + 3)
+    assert read_schema(survey(tmp_path)) == schema
+    flip(segment_path(tmp_path, 1), HEADER_SIZE + 3)
+    with pytest.raises(DamagedError, match=r"damaged in each segment, so nothing can be read\.$"):
+        read_schema(survey(tmp_path))
+
+
+def test_closing_cuts_off_what_a_failed_write_left(tmp_path, monkeypatch):
+    writer = SegmentWriter(tmp_path / "s", 5)
+    writer.append(Kind.STEP, b"first", step=0, time=0.0)
+    ftruncate, writev = os.ftruncate, os.writev
+
+    def half(fd, parts):
+        writev(fd, [bytes(parts[0])[:20]])
+        raise OSError(5, "Input/output error")
+
+    def no_cut(fd, size):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "writev", half)
+    monkeypatch.setattr(os, "ftruncate", no_cut)
+    with pytest.raises(OSError, match="Input/output"):
+        writer.append(Kind.STEP, b"second", step=1, time=0.0)
+    monkeypatch.setattr(os, "ftruncate", ftruncate)
+    writer.close()
+    assert (tmp_path / "s").stat().st_size == HEADER_SIZE + len(b"first")

@@ -4,7 +4,9 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 
@@ -50,3 +52,17 @@ def test_another_machine_may_be_alive(tmp_path):
 def test_a_torn_lock_is_nobodys(tmp_path, text):
     (tmp_path / LOCK).write_text(text)
     assert live_holder(tmp_path) is None
+
+
+@pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="no /proc on this system")
+def test_a_zombie_holds_nothing(tmp_path):
+    process = subprocess.Popen([sys.executable, "-c", ""], stdout=subprocess.PIPE)
+    process.stdout.read()  # its end, so the process is about to be a zombie: nobody waits for it
+    stat = Path(f"/proc/{process.pid}/stat")
+    while stat.read_text().rpartition(")")[2].split()[0] != "Z":
+        time.sleep(0.01)
+    started = int(stat.read_text().rpartition(")")[2].split()[19])
+    leave(tmp_path, replace(Holder.this_process(), pid=process.pid, started=started))
+    assert live_holder(tmp_path) is None
+    process.stdout.close()
+    process.wait()

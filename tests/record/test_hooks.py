@@ -142,6 +142,7 @@ def test_an_optimizer_with_groups_of_its_own_kind_passes(tmp_path, model, groups
         assert rec.step_count == 1
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's own, on the way into the compiler
 def test_a_compiled_update_is_counted_without_a_warning(tmp_path, model):
     optimizer = torch.optim.Adam(model.parameters(), lr=0.1)
     compiled = torch.compile(lambda: optimizer.step(), backend="eager")

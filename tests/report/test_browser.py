@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
-from tests.report.made_up import LAYERS, STEPS, facts, sections
+from tests.report.made_up import STEPS, facts, sections
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
 from wdyn.report.page import render_page
@@ -460,7 +461,7 @@ def test_extremes_are_drawn_without_complaint(open_page: Open) -> None:
 
 def table_of_nothing(page: Any, chart: str) -> None:
     page.locator(f"#{chart} summary").click()
-    page.locator(f"#{chart} details div").wait_for(state="attached")
+    page.locator(f"#{chart} details > div").wait_for(state="attached")
     page.locator(f"#{chart} summary").click()
 
 
@@ -542,7 +543,7 @@ def test_labels_of_a_log_axis_stay_apart_and_it_is_called_one(open_page: Open, l
         (box["x"], box["x"] + box["width"])
         for box in (e.bounding_box() for e in page.locator("#one-0 .xtick text").all())
     )
-    assert all(before[1] < after[0] for before, after in zip(along, along[1:], strict=False))
+    assert all(before[1] < after[0] for before, after in pairwise(along))
 
 
 def test_each_reference_line_has_its_own_dashes_in_chart_and_legend(open_page: Open) -> None:

@@ -12,6 +12,8 @@ import pytest
 import wdyn
 from tests.make_run import make_run, write_journal
 from wdyn.errors import DamagedError, RunFileError
+from wdyn.journal.frame import Kind
+from wdyn.journal.scan import scan
 from wdyn.places import parts_folder
 from wdyn.store import pack as packing
 from wdyn.store.pack import main, pack
@@ -222,7 +224,9 @@ def test_a_full_disk_leaves_the_journal(tmp_path, arrays, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(packing, "write_run", full)
-    with pytest.raises(RunFileError, match=r"could not be packed .*No space left.*The journal a\.h5\.parts stands"):
+    with pytest.raises(
+        RunFileError, match=r"could not be packed: No space left on device\. The journal a\.h5\.parts stands\.$"
+    ):
         pack(path)
     assert [each.name for each in tmp_path.iterdir()] == ["a.h5.parts"]
 
@@ -258,3 +262,73 @@ def test_facts_notes_and_small_things_are_kept(tmp_path, walk, rng):
     assert meta["metadata"] == {"seed": 3}
     assert meta["notes"] == [{"what": "closed", "reason": "close()", "step": 2}]
     assert meta["format"] == 1
+
+
+def flip_first(path, kind, *, header=False):
+    """Flip a bit of the first frame of a kind."""
+    segment = parts_folder(path) / "seg-000000.wdj"
+    frame = next(each for each in scan(segment) if each.header.kind is kind)
+    flip(segment, frame.offset + (-20 if header else 5))
+
+
+def test_a_damaged_sample_is_left_out_and_the_journal_kept(tmp_path, walk):
+    path = write_journal(tmp_path / "a.h5", walk({"w": (5,)}), sample=(np.ones(3), np.ones(3)))
+    flip_first(path, Kind.SAMPLE)
+    pack(path)
+    with wdyn.open_run(path) as run:
+        assert run.sample is None
+        assert run.steps.tolist() == [0, 1, 2]
+        assert [note["reason"].partition(":")[0] for note in run.notes] == ["sample lost"]
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.h5", "a.h5.parts.damaged"]
+
+
+def test_a_journal_with_a_hole_is_kept_and_the_steps_in_doubt_left_out(tmp_path, walk):
+    masks = {0: {"w": np.array([True, False, True])}, 2: {"w": np.array([True, False, False])}}
+    path = write_journal(tmp_path / "a.h5", walk({"w": (3,)}, steps=range(6)), masks=masks, steps_per_segment=2)
+    (parts_folder(path) / "seg-000001.wdj").unlink()
+    pack(path)
+    with wdyn.open_run(path) as run:
+        assert run.steps.tolist() == [0, 1]
+        assert run.notes[0]["steps"] == [2, 3]
+        assert run.notes[1]["steps"] == [4, 5]
+    assert (tmp_path / "a.h5.parts.damaged" / "seg-000002.wdj").exists()
+    pack(path)  # finds nothing left to do
+    with wdyn.open_run(path) as run:
+        assert run.steps.tolist() == [0, 1]
+
+
+def test_a_journal_half_deleted_is_no_journal_and_swept_up(tmp_path, arrays, monkeypatch):
+    path = write_journal(tmp_path / "a.h5", arrays, steps_per_segment=10)
+
+    def killed(folder, **_):
+        if folder.exists():
+            (folder / "seg-000001.wdj").unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(shutil, "rmtree", killed)
+    with pytest.raises(KeyboardInterrupt):
+        pack(path)
+    monkeypatch.undo()
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.h5", "a.h5.parts.packed"]
+    pack(path)
+    assert [each.name for each in tmp_path.iterdir()] == ["a.h5"]
+    assert_holds(path, arrays)
+
+
+def test_a_lock_of_another_machine_names_it_and_how_to_go_on(tmp_path, walk):
+    path = write_journal(tmp_path / "a.h5", walk({"w": (3,)}))
+    lock = parts_folder(path) / "lock"
+    lock.write_text(json.dumps({"pid": 7, "host": "elsewhere", "boot_id": None, "started": None}))
+    with pytest.raises(RunFileError, match=rf"{lock} says that process 7 of elsewhere .* delete {lock}"):
+        pack(path)
+
+
+def test_what_libhdf5_says_of_a_full_disk_becomes_one_sentence(tmp_path, walk):
+    path = write_journal(tmp_path / "a.h5", walk({"w": (300, 300)}, steps=range(40)))
+    # a limit on the size of files makes the very calls fail that fail on a full disk
+    limited = "import resource, sys; from wdyn.store.pack import main; resource.setrlimit(resource.RLIMIT_FSIZE, "
+    limited += "(100_000, 100_000)); sys.exit(main(sys.argv[1:]))"
+    done = subprocess.run([sys.executable, "-c", limited, str(path)], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr == f"{path}: could not be packed: File too large. The journal a.h5.parts stands.\n"
+    assert [each.name for each in tmp_path.iterdir()] == ["a.h5.parts"]

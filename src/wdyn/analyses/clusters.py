@@ -211,7 +211,7 @@ def charts(result: Clusters) -> list[Chart]:
         _lines(result, "Groups of aligned neurons", result.ray_groups, "groups (opposite neurons apart)"),
         _lines(result, "Groups on a common line", result.line_groups, "groups (opposite neurons together)"),
         _lines(result, "Neurons in groups", result.ray_share, "share of live neurons"),
-        _lines(result, "Effective number of groups", effective, "effective groups / live neurons"),
+        _lines(result, "Effective groups per live neuron", effective, "effective groups / live neurons"),
         _thresholds(result),
         *(chart for j, layer in enumerate(result.layers) for chart in _of_layer(result, j, layer)),
     ]

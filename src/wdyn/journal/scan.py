@@ -87,8 +87,10 @@ class Hole:
     def __str__(self) -> str:
         if not self.end:
             return f"{self.path.name} is missing or unreadable"
-        count = "an unknown number of frames" if self.frames is None else f"{self.frames} frames"
-        return f"{self.path.name} lost {count} at bytes {self.start} to {self.end}"
+        count = "an unknown number of" if self.frames is None else self.frames
+        return (
+            f"{self.path.name} lost {count} frame{'' if self.frames == 1 else 's'} at bytes {self.start} to {self.end}"
+        )
 
 
 def segments(folder: Path) -> list[Path]:

@@ -44,6 +44,9 @@ class Recorder:
     optimizers that train parts of one model each makes steps; name one with `optimizer=` to count only its own. Loops
     without a torch optimizer call `step()`. Where both happen, what came first counts and the other is ignored.
 
+    Where several processes train one model with torch.distributed, the first of them records; in the others a Recorder
+    checks its arguments and does nothing more.
+
     Once made, a Recorder never raises into the training: it warns, and `close()` says what is missing. It stays at
     work until `close()`, the end of its `with` block or the interpreter's exit, even if no name refers to it.
 
@@ -73,7 +76,7 @@ class Recorder:
             optimizer: count the updates of this one alone.
             schedule: from a step's number to whether it is kept, as `every(10)`; step 0 always is.
             sample: (inputs, targets), tensors or arrays of one length, stored with the run for later analyses.
-            include: names or globs of the parameters and buffers to record.
+            include: names or globs of what to record: parameters, buffers, or modules with all that is in them.
             exclude: names or globs to leave out of these.
             metadata: whatever JSON can hold, stored with the run.
             when_behind: if the disk is slower than the training, `wait` for it or `skip` steps, which is noted.

@@ -21,6 +21,7 @@ from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
 Kind = Literal["html", "json"]
+QUICK_STEPS = 100
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def build_report(
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None or empty.
         steps: step numbers, a slice over them (recorded steps from start up to stop, every so many) or LogSpaced.
-        quick: take the instant analyses in place of the slow ones.
+        quick: take the instant analyses in place of the slow ones, and at most 100 steps unless `steps` says which.
         seed: for everything random.
         jobs: number of processes; with 1 all is done in this one.
         out: path of the report; `reports/<run name>.<kind>` when None. Missing folders are made.
@@ -111,7 +112,7 @@ def analysed(
     with open_run(run_file, keep=KEPT_BYTES) as whole:
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
-        run = _selected(whole, layers, steps)
+        run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
         yield Analysed(whole, run, compute_sections(run, chosen, seed=seed, jobs=jobs, progress=progress))
 
 

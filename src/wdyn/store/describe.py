@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from wdyn.errors import DamagedError
 from wdyn.places import parts_folder
-from wdyn.store.run import Run
+from wdyn.store.run import Array, Run
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def describe(run: Run) -> dict[str, Any]:
         "layers": {name: [layer.rows, layer.columns] for name, layer in run.layers.items()},
         "left_out": [list(item) for item in run.left_out],
         "tied": meta["tied"],
-        "kept_by_masks": {name: [int(mask.sum()), mask.size] for name, mask in run.masks(int(run.steps[-1])).items()},
+        "kept_by_masks": {name: [int(mask.sum()), mask.size] for name, mask in _last_masks(run).items()},
         "metrics": {name: len(metric.steps) for name, metric in run.metrics.items()},
         "sample": None if run.sample is None else [list(part.shape) for part in run.sample],
         "notes": list(run.notes),
@@ -91,6 +92,13 @@ def printable(text: str, length: int = 300) -> str:
     """One line that a terminal shows as it is: signs that would move or reorder text are escaped, long text is cut."""
     plain = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     return plain if len(plain) <= length else plain[: length - 4] + " ..."
+
+
+def _last_masks(run: Run) -> dict[str, Array]:
+    try:
+        return run.masks(int(run.steps[-1]))
+    except DamagedError:  # a note tells of it
+        return {}
 
 
 def _bytes_on_disk(path: Path) -> int:

@@ -115,9 +115,9 @@ class _Sizes:
         headers = [entry.header for entry in entries if isinstance(entry, Frame)]
         small = [each.length for each in headers if each.kind in (Kind.METRICS, Kind.NOTE)]
         masked = any(each.kind is Kind.MASKS for each in headers)
-        bits = [[t.name, "|u1", [-(-math.prod(t.shape) // 8)]] for t in schema.tensors if t.role == "weight"]
+        bits = {t.name: -(-math.prod(t.shape) // 8) for t in schema.tensors if t.role == "weight"}
         # where masks are known, they may also have been taken away: an empty set
-        least = min([_masks_frame([]) if masked else _masks_frame([each]) for each in bits], default=_LEAST)
+        least = _masks_frame({}) if masked else min((_masks_frame({n: b}) for n, b in bits.items()), default=_LEAST)
         text = len(schema.to_json())
         return cls(masked, HEADER_SIZE + text, HEADER_SIZE + schema.nbytes,
                    max([_SMALL, *small]) + HEADER_SIZE, (least, _masks_frame(bits)))  # fmt: skip
@@ -147,9 +147,10 @@ class _Sizes:
         return (lost - 1, room - self.schema) if hole.index == 0 and lost else (lost, room)
 
 
-def _masks_frame(entries: list[list[object]]) -> int:
-    bits = sum(shape[0] for _, _, shape in entries)  # type: ignore[index]
-    return HEADER_SIZE + 4 + len(json.dumps(entries)) + bits
+def _masks_frame(bits: dict[str, int]) -> int:
+    """Bytes of a MASKS frame of these parameters, each with the bytes of its mask."""
+    text = json.dumps([[name, "|u1", [size]] for name, size in bits.items()])
+    return HEADER_SIZE + 4 + len(text) + sum(bits.values())
 
 
 def _steps_behind(entries: list[Frame | Hole]) -> list[int | None]:

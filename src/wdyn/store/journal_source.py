@@ -100,19 +100,31 @@ class JournalSource:
         """Read a step's frame against its checksum, once.
 
         Raises:
-            DamagedError: they differ.
+            DamagedError: they differ, or frames are lost that the step needs.
         """
         if position not in self._checked:
             self.check_masks(position)
             frame = self.frames[position]
             if frame.header.length != self.schema.nbytes:
-                raise DamagedError(
-                    f"{frame.path}: the frame of step {frame.header.step} holds {frame.header.length} bytes, but the "
-                    f"run's tensors take {self.schema.nbytes}. Its values are lost; other steps can still be read."
-                )
+                raise DamagedError(self._wrong_size(frame))
             with self._packed_meanwhile():
                 frame.check(self._descriptor(frame.path))
             self._checked.add(position)
+
+    def whole(self, frame: Frame) -> bool:
+        """Whether a frame of any kind matches its checksum, and one of a step has the size of the run's tensors."""
+        try:
+            with self._packed_meanwhile():
+                frame.check(self._descriptor(frame.path))
+        except DamagedError:
+            return False
+        return frame.header.kind is not Kind.STEP or frame.header.length == self.schema.nbytes
+
+    def _wrong_size(self, frame: Frame) -> str:
+        return (
+            f"{frame.path}: the frame of step {frame.header.step} holds {frame.header.length} bytes, but the run's "
+            f"tensors take {self.schema.nbytes}. Its values are lost; other steps can still be read."
+        )
 
     def read(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
         """Values of a tensor at some steps; see `Source.read`."""
@@ -181,7 +193,7 @@ def _schema(entries: list[Frame | Hole], folder: Path, path: Path) -> Schema:
 def _condition(recording: bool, notes: list[dict[str, Any]]) -> Condition:
     if recording:
         return "recording"
-    return "finished" if notes and notes[-1]["what"] == "closed" else "interrupted"
+    return "finished" if notes and notes[-1].get("what") == "closed" else "interrupted"
 
 
 def _nothing(condition: Condition) -> str:

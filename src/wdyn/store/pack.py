@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -11,7 +13,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
-from wdyn.journal.lock import live_holder
+from wdyn.journal.lock import LOCK, Holder, live_holder, runs
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.store.journal_source import JournalSource, damage_note
@@ -19,10 +21,13 @@ from wdyn.store.packed_source import PackedSource
 from wdyn.store.sources import Array, steps_per_block
 from wdyn.store.write import write_run
 
+_SAID = re.compile(r"error message = '([^']+)'")  # in the text of libhdf5
+
 
 def pack(path: Path) -> None:
     """Turn the journal of a run into its file, and delete the journal once the file is known to be whole.
 
+    What is damaged in the journal is left out and noted in the file; such a journal is kept as `<path>.parts.damaged`.
     May be interrupted at any point and done again.
 
     Args:
@@ -34,39 +39,71 @@ def pack(path: Path) -> None:
     """
     folder = parts_folder(path)
     if (holder := live_holder(folder)) is not None:
-        raise RunFileError(f"{path}: process {holder.pid} is still recording it. Close its Recorder, then pack.")
+        raise RunFileError(f"{path}: {_still_recording(holder, folder)}")
+    shutil.rmtree(_packed(folder), ignore_errors=True)  # of a packer that was killed while it deleted it
     if not segments(folder):
         if path.exists():
             return
         raise RunFileError(f"{path}: no journal {folder.name} to pack.")
     try:
-        if not path.exists():
-            _pack(path)
-        else:
-            _compare(path, path)
-        shutil.rmtree(folder)
-    except OSError as error:
+        source = JournalSource(path)
+        _drop_damaged(source)
+        try:
+            _compare(path, source) if path.exists() else _pack(path, source)
+        finally:
+            source.close()
+        _put_away(folder, damaged=any(note["what"] == "damaged" for note in source.meta["notes"]))
+    except (OSError, RuntimeError) as error:  # libhdf5 raises the latter where closing a file fails
         if isinstance(error, WdynError):
             raise
         if isinstance(error, FileNotFoundError) and path.exists() and not segments(folder):
             return  # another process packed the same run meanwhile
-        raise RunFileError(f"{path}: could not be packed ({error}). The journal {folder.name} stands.") from error
+        raise RunFileError(
+            f"{path}: could not be packed: {_reason(error)}. The journal {folder.name} stands."
+        ) from error
 
 
-def _pack(path: Path) -> None:
+def _still_recording(holder: Holder, folder: Path) -> str:
+    if not holder.elsewhere:
+        return f"process {holder.pid} is still recording it. Close its Recorder, then pack."
+    return (
+        f"{folder / LOCK} says that process {holder.pid} of {holder.host} is recording it, which cannot be seen from "
+        f"this machine. Pack it there, or delete {folder / LOCK} if that process is gone, then pack."
+    )
+
+
+def _packed(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.packed")
+
+
+def _put_away(folder: Path, *, damaged: bool) -> None:
+    """Delete a journal that was packed, after it lost its name so that no half of it is taken for one."""
+    if damaged:
+        names = (f"{folder.name}.damaged{'' if n == 1 else f'-{n}'}" for n in itertools.count(1))
+        folder.rename(next(kept for name in names if not (kept := folder.with_name(name)).exists()))
+    else:
+        shutil.rmtree(folder.rename(_packed(folder)), ignore_errors=True)
+
+
+def _reason(error: Exception) -> str:
+    """One sentence of what went wrong; libhdf5 has several lines, with addresses in memory."""
+    if said := _SAID.search(str(error)):
+        return said[1]
+    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return words.partition("\n")[0].split(" (")[0].strip().rstrip(".")
+
+
+def _pack(path: Path, source: JournalSource) -> None:
     """Write beside, verify, and only then give the file its name."""
     _sweep(path)
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    source = JournalSource(path)
     try:
-        _drop_damaged(source)
         write_run(temporary, source)
-        _compare(temporary, path, source)
+        _compare(temporary, source)
         _sync(temporary)
         _rename_exclusively(temporary, path)
         _sync(path.parent)
     finally:
-        source.close()
         temporary.unlink(missing_ok=True)
 
 
@@ -74,53 +111,46 @@ def _sweep(path: Path) -> None:
     """Remove what packers left that were killed."""
     for left in path.parent.glob(f"{path.name}.tmp-*"):
         pid = left.name.rpartition("-")[2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not _runs(int(pid))):
+        if pid.isdecimal() and (int(pid) == os.getpid() or not runs(int(pid))):
             left.unlink(missing_ok=True)
 
 
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
-        return False
-    except OSError:  # it runs and belongs to somebody else
-        return True
-    return True
-
-
 def _drop_damaged(source: JournalSource) -> None:
-    """Leave out the steps whose frames do not match their checksums, and note each."""
+    """Leave out what does not match its checksum or is not known any more, and note it."""
     damaged = []
     for position, step in enumerate(source.steps.tolist()):
         try:
             source.check(position)
         except DamagedError as error:
             damaged.append(position)
-            source.meta["notes"].append(damage_note(step, str(error)))
+            if step not in source.losses.unsure:  # those are noted already
+                source.meta["notes"].append(damage_note(step, str(error)))
     if len(damaged) == len(source.steps):
         raise DamagedError(f"{source.path}: no step of its journal is undamaged, so nothing was packed.")
     source.drop(damaged)
+    try:
+        _ = source.sample
+    except DamagedError as error:
+        source.drop_sample()
+        source.meta["notes"].append({"what": "damaged", "reason": f"sample lost: {error}", "step": 0})
 
 
-def _compare(file: Path, path: Path, source: JournalSource | None = None) -> None:
+def _compare(file: Path, source: JournalSource) -> None:
     """Read a packed file back against the checksums that training itself computed.
 
     Args:
         file: the packed file.
-        path: the run, whose journal it is compared with.
-        source: the journal as it was packed; read anew when omitted.
+        source: the journal as it was packed, without what is damaged.
 
     Raises:
         DamagedError: the file does not hold exactly what the journal holds.
     """
-    if source is None:
-        source = JournalSource(path)
-        _drop_damaged(source)
+    folder = parts_folder(source.path)
     packed = PackedSource(file)
     try:
         same = packed.steps.tolist() == source.steps.tolist() and packed.meta["run_id"] == source.meta["run_id"]
         if not same or _frame_checksums(packed, source) != [frame.header.checksum for frame in source.frames]:
-            raise DamagedError(f"{file}: does not hold what its journal holds. The journal {path.name}.parts stands.")
+            raise DamagedError(f"{file}: does not hold what its journal holds. The journal {folder.name} stands.")
     finally:
         packed.close()
 

@@ -24,7 +24,8 @@ class Run:
     """A recorded run: where its numbers are, never what they mean. Made by `open_run`.
 
     Arrays that hold weights, buffers or masks are new at each call and may be written to; nothing gets back into the
-    file; metrics and the sample are read-only. A read of damaged bytes raises DamagedError. Not to be used from several threads at once.
+    file. Metrics and the sample are read-only. A read of damaged bytes, or of a step whose masks are lost, raises
+    DamagedError. Not to be used from several threads at once.
 
     Attributes:
         path: the run file, whether or not it exists yet.

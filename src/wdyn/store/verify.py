@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from wdyn.errors import DamagedError
+from wdyn.journal.frame import Kind
+from wdyn.journal.scan import Frame
 from wdyn.store.journal_source import JournalSource
 from wdyn.store.layout import grid
 from wdyn.store.packed_source import PackedSource
@@ -19,7 +21,7 @@ class Damage:
     """Values that are lost.
 
     Attributes:
-        dataset: path in the run file; name of the segment for a journal.
+        dataset: path in the run file; name of the segment for a journal, or what is lost of it.
         steps: first and last step whose values are lost, or None where the dataset is not about steps.
     """
 
@@ -37,7 +39,7 @@ class Verification:
     Attributes:
         path: the run file.
         condition: `finished`, `recording` or `interrupted`.
-        datasets: number of datasets checked; of step frames for a journal.
+        datasets: number of datasets checked; of frames for a journal.
         chunks: number of checksums compared.
         damaged: what does not match its checksum, in the order of the file.
     """
@@ -116,12 +118,17 @@ def _steps_of(source: PackedSource, path: str, offset: tuple[int, ...]) -> tuple
 
 
 def _verify_journal(source: JournalSource, report: Callable[[float], object]) -> Verification:
-    damaged = []
-    for position, frame in enumerate(source.frames):
-        try:
-            source.check(position)
-        except DamagedError:
-            damaged.append(Damage(frame.path.name, (frame.header.step, frame.header.step)))
-        report((position + 1) / len(source.frames))
-    count = len(source.frames)
+    """Every frame, also those that a later one replaced, and the holes between them."""
+    damaged = [Damage(each.where, each.steps) for each in source.losses.found]
+    count = len(source.written)
+    for done, frame in enumerate(source.written, start=1):
+        if not source.whole(frame):
+            damaged.append(_damage(frame))
+        report(done / count)
     return Verification(source.path, source.condition, count, count, tuple(damaged))
+
+
+def _damage(frame: Frame) -> Damage:
+    kind, step = frame.header.kind, frame.header.step
+    name = frame.path.name if kind is Kind.STEP else f"{frame.path.name}, {kind.name.lower()}"
+    return Damage(name, None if kind in (Kind.SCHEMA, Kind.SAMPLE) else (step, step))

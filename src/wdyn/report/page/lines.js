@@ -80,7 +80,7 @@ function bandColours(data, band) {
 
 // what is known only to be drawn beneath comes first: bands, then quiet lines, then the others
 function lineTraces(data, hidden) {
-  const common = {x: data.drawn, type: "scatter", mode: "lines", showlegend: false, customdata: data.stepTexts ??= Array.from(data.x, numberText)};
+  const common = {x: data.drawn, type: "scatter", mode: "lines", showlegend: false};
   const lines = data.lines.map((line, at) => ({line, at})).filter(({at}) => !hidden.has(at));
   const loud = ({line}) => Number(!isQuiet(data, line.label));
   const bands = data.bands.filter((band) => !hidden.has(band.line)).sort((a, b) => loud({line: a}) - loud({line: b}));
@@ -133,7 +133,7 @@ function lineLayout(data, box) {
   return plotLayout({
     hovermode: many ? "closest" : "x unified",
     uirevision: `${data.title} ${data.layer}`, // what was zoomed into stays while it is the same chart
-    xaxis: {...xAxis(data, box), title: axisTitle(data.x_label, box), unifiedhovertitle: {text: plotText(data.overSteps ? "step %{customdata}" : "%{customdata}")}},
+    xaxis: {...xAxis(data, box), title: axisTitle(data.x_label, box), unifiedhovertitle: {text: data.overSteps ? "step %{x:,}" : "%{x:,.4~g}"}},
     yaxis: yAxis(data),
   });
 }
@@ -158,7 +158,14 @@ async function drawLines(Plotly, view) {
   });
   if (!first) return;
   view.plot.on("plotly_afterplot", () => placeMarker(view));
+  view.plot.on("plotly_hover", (event) => nameZero(view, event.points[0].pointIndex));
   view.plot.on("plotly_click", (event) => view.data.overSteps && chooseStep(view.data.x[event.points[0].pointIndex]));
+}
+
+// a log axis draws zero elsewhere, and the hover label would name that place
+function nameZero({data, plot}, at) {
+  const title = plot.querySelector(".hoverlayer .legendtitletext");
+  if (title && data.x[at] !== data.drawn[at]) title.textContent = title.textContent.replace(/[\d.,]+/, numberText(data.x[at]));
 }
 
 function lineLegend(view) {
