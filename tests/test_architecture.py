@@ -25,7 +25,7 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "report": (
         {"_version", "errors", "places", "store", "analyses"},
         {"numpy", "jinja2", "markupsafe"},
-        {"plotly", "matplotlib"},
+        {"plotly", "matplotlib", "joblib", "threadpoolctl", "scipy"},
     ),
     "demo": ({"places", "record", "report"}, {"torch", "sklearn"}, set()),
 }

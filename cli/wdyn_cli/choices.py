@@ -59,7 +59,7 @@ def _steps(ctx: click.Context, option: click.Parameter, text: str | None) -> Any
         from wdyn.report.build import LogSpaced
 
         return LogSpaced(int(match[1]))
-    match = re.fullmatch(r"(-?\d*):(-?\d*)(?::(\d*))?", re.sub("^every:", "::", text))
+    match = re.fullmatch(r"(-?\d*):(-?\d*)(?::(\d*))?", re.sub(r"^every:(?=\d)", "::", text))
     if match is None or (match[3] and int(match[3]) < 1):
         raise click.BadParameter(f"{text!r} is none of A:B, A:B:N, every:N and log:K, such as 0:1000:10", ctx, option)
     return slice(*(int(part) if part else None for part in match.groups()))

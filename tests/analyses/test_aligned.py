@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
-from wdyn.analyses._aligned import FEWEST, RATE, Graph, _graphs, _nearest, _optimise, _settle, aligned, enough
+from wdyn.analyses._aligned import FEWEST, Graph, _graphs, _nearest, _settled, aligned, enough
 from wdyn.analyses._embedding import motion
 from wdyn.analyses._paths import Paths, gather
 
@@ -31,18 +31,6 @@ def test_edges_join_nearest_neurons_of_one_step(rng: np.random.Generator) -> Non
         assert_allclose(graph.weight.max(), 1.0, rtol=1e-6)
 
 
-@pytest.mark.slow
-def test_only_the_neurons_of_the_step_move_and_ties_pull_them(rng: np.random.Generator) -> None:
-    none = np.empty(0, dtype=np.int32)
-    graphs = [Graph(np.array(rows), none, none, none.astype(np.float32)) for rows in ([0, 1], [0, 1, 2], [2])]
-    before = rng.normal(scale=5, size=(3, 3, 2)).astype(np.float32)
-    xy = before.copy()
-    _settle(xy, graphs, 1, rate=RATE, rng=rng)
-    assert_array_equal(xy[[0, 2]], before[[0, 2]])
-    nearer = [np.linalg.norm(places[1] - places[[0, 0, 2], [0, 1, 2]], axis=1) for places in (before, xy)]
-    assert (nearer[1] < nearer[0]).all()
-
-
 def test_a_neuron_comes_before_its_equals(rng: np.random.Generator) -> None:
     unit = np.repeat(np.eye(3), 4, axis=0)
     nearest, distance = _nearest(unit)
@@ -52,12 +40,24 @@ def test_a_neuron_comes_before_its_equals(rng: np.random.Generator) -> None:
 
 
 @pytest.mark.slow
-def test_places_of_other_steps_do_not_repel(rng: np.random.Generator) -> None:
-    places = np.array([[0, 0], [3, 4], [0, 0.1], [0.1, 0]], dtype=np.float32)
-    edges = np.zeros(1, dtype=np.int32), np.ones(1, dtype=np.int32), np.ones(1, dtype=np.float32)
-    one, more = (_optimise(places[:count].copy(), edges, 1, RATE, np.random.default_rng(0)).copy() for count in (2, 4))
-    assert_array_equal(one, more)
-    assert_allclose(one[0, 0] / one[0, 1], 3 / 4, rtol=1e-5)  # straight to the place it is tied to
+def test_a_tied_neuron_alone_stays_and_its_tie_repels_nobody(rng: np.random.Generator) -> None:
+    none = np.empty(0, dtype=np.int32)
+    places = np.array([[0, 0], [3, 4]], dtype=np.float32)
+    one = Graph(np.arange(1), none, none, none.astype(np.float32))
+    assert_array_equal(_settled(places[:1].copy(), one, np.arange(1), rng), places[:1])
+    two = Graph(np.arange(2), np.array([0], dtype=np.int32), np.array([1], dtype=np.int32), np.ones(1, np.float32))
+    free, held = (_settled(places.copy(), two, np.arange(count), rng) for count in (0, 1))
+    assert_array_equal(free[1], places[1])  # nothing pulls it and nothing moves the other end of an edge
+    assert np.linalg.norm(held[0] - places[1]) > np.linalg.norm(free[0] - places[1])
+    assert_allclose(held[0, 0] / held[0, 1], 3 / 4, rtol=1e-4)  # all forces act along the line of the two
+
+
+@pytest.mark.slow
+def test_a_step_knows_nothing_of_later_ones(rng: np.random.Generator) -> None:
+    history = rng.normal(size=(8, 30, 12))
+    history[:3, 4] = 0
+    long, short = (aligned(paths_of(history[:count]), seed=3) for count in (8, 5))
+    assert_array_equal(long[:5], short)
 
 
 @pytest.mark.slow

@@ -68,6 +68,15 @@ def test_same_seed_same_bytes_and_order_of_neurons_only_reorders(rng: np.random.
     assert_array_equal(one.xy["fc"][:, shuffle], moved.xy["fc"])
 
 
+def test_motion_is_measured_against_steps_in_random_order(rng: np.random.Generator) -> None:
+    turn = np.linspace(0, 2 * np.pi, 30)[:, None] + rng.uniform(0, 2 * np.pi, size=50)
+    result = compute(MemoryRun({"fc": np.stack([np.cos(turn), np.sin(turn)], axis=-1)}))
+    assert np.isnan(result.motion[0, 0])
+    # spread 1: the chord of one step against the mean chord of a circle; 50 neurons and 29 steps leave a few per cent
+    assert_allclose(result.motion[1:, 0], 2 * np.sin(np.pi / 29), rtol=0.05)
+    assert_allclose(np.nanmean(result.motion_shuffled), 4 / np.pi, rtol=0.05)
+
+
 def test_a_layer_is_placed_the_same_with_and_without_others(rng: np.random.Generator) -> None:
     run, told = MemoryRun({"a": rng.normal(size=(3, 6, 4)), "b": rng.normal(size=(3, 5, 4))}), []
     both, alone = compute(run, progress=told.append), compute(run.select(layers="b"))

@@ -93,6 +93,22 @@ def test_steps_are_chosen_by_their_number(run_file: Path) -> None:
     assert json.loads(Path("a.json").read_text())["provenance"]["steps_analysed"] == 2
 
 
+@pytest.mark.parametrize(("which", "count"), [("every:2", 3), ("log:4", 4), (":4", 4), ("2:", 4), ("log:2", 2)])
+def test_steps_can_be_chosen_in_several_ways(run_file: Path, which: str, count: int) -> None:
+    call("analyze", run_file, "--report", "json", "--only", "frame_potential", "--steps", which, "-o", "a.json")
+    assert json.loads(Path("a.json").read_text())["provenance"]["steps_analysed"] == count
+
+
+@pytest.mark.slow
+def test_several_processes_write_the_same_figures(run_file: Path) -> None:
+    words = ("figures", run_file, "--only", "frame_potential", "--only", "norms", "-f", "svg")
+    figures = {}
+    for jobs in (1, 2):
+        said = call(*words, "--jobs", jobs, "-o", f"jobs-{jobs}").stdout.splitlines()
+        figures[jobs] = {Path(line).name: Path(line).read_bytes() for line in said}
+    assert figures[1] == figures[2]
+
+
 def no_such(folder: Path) -> list[object]:
     return [folder / "none.h5"]
 
@@ -201,7 +217,16 @@ def test_a_newer_format_says_how_to_upgrade(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "words", [("info",), ("analyze", "a.h5", "--report", "xls"), ("analyze", "a.h5", "--steps", "x")]
+    "words",
+    [
+        ("info",),
+        ("analyze", "a.h5", "--report", "xls"),
+        ("analyze", "a.h5", "--jobs", "0"),
+        *(
+            ("analyze", "a.h5", "--steps", bad)
+            for bad in ("x", "5", "::0", "every:", "every:0", "log:1", "log:x", "::-1")
+        ),
+    ],
 )
 def test_wrong_usage_is_status_2(words: tuple[str, ...]) -> None:
     assert call(*words).exit_code == 2

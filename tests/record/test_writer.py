@@ -203,8 +203,8 @@ def test_a_sample_that_the_disk_refuses_costs_no_step_and_is_tried_again(tmp_pat
     found = read(tmp_path / "a.h5")
     assert found.order == [0, 1, 2]
     texts = [str(warning.message) for warning in caught]
-    assert "writing sample failed" in texts[0]
     if late:
+        assert "writing sample failed" in texts[0]
         np.testing.assert_array_equal(found.sample["inputs"], sample[0].numpy())
         assert not any("are missing" in text for text in texts)
     else:

@@ -451,7 +451,7 @@ def test_extremes_are_drawn_without_complaint(open_page: Open) -> None:
         page.select_option("#layer", label=layer)
         for chart in range(3):
             figure = page.locator(f"#one-{chart}")
-            playwright.expect(figure.locator(".empty")).to_be_visible(visible=layer == "d")
+            playwright.expect(figure.locator("> .empty")).to_be_visible(visible=layer == "d")
             if layer != "d":
                 picture(page, f"one-{chart}")
                 table_of_nothing(page, f"one-{chart}")

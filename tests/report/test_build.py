@@ -14,7 +14,7 @@ from wdyn.analyses._charts import Table
 from wdyn.analyses._spec import Analysis, Result
 from wdyn.errors import MisuseError, NotFoundError, OutputError, RunFileError
 from wdyn.report import build
-from wdyn.report.build import analysed, build_report, choose_analyses
+from wdyn.report.build import LogSpaced, analysed, build_report, choose_analyses
 
 
 def fake(title: str, **changes: Any) -> Analysis:
@@ -109,6 +109,8 @@ def test_the_default_place(
         (slice(1, 9), [1, 2, 5]),
         (slice(None, None, 2), [0, 2, 9]),
         (slice(2, None), [2, 5, 9]),
+        (LogSpaced(3), [0, 2, 9]),
+        (LogSpaced(60), [0, 1, 2, 5, 9]),
         ([5, 0], [0, 5]),
     ],
 )
@@ -121,13 +123,40 @@ def test_steps_are_numbers_and_never_positions(
         assert list(found.whole.layers) == ["fc1", "fc2"]
 
 
+def test_quick_takes_a_hundred_steps_unless_told_which(few: dict[str, Analysis], tmp_path: Path) -> None:
+    path = make_run(tmp_path / "long.h5", {step: {"fc1.weight": np.eye(2, dtype="f4")} for step in range(250)})
+    with analysed(path, quick=True) as found:
+        assert len(found.run.steps) == 100
+        assert found.run.steps[[0, 1, -1]].tolist() == [0, 1, 249]
+    with analysed(path, quick=True, steps=slice(None)) as found:
+        assert len(found.run.steps) == 250
+    with analysed(path) as found:
+        assert len(found.run.steps) == 250
+
+
+def test_a_run_without_neuron_rows_says_so_once_for_each_analysis(tmp_path: Path) -> None:
+    steps = {step: {"scale.bias": np.ones(3, dtype="f4")} for step in range(3)}
+    loss = {"loss": dict.fromkeys(steps, 1.0)}
+    path = make_run(tmp_path / "a.h5", steps, metrics=loss, left_out=[("scale.bias", "one value per unit")])
+    with analysed(path) as found:
+        status = {section.name: section.status for section in found.sections}
+        assert status.pop("metrics") == "ok"
+        assert set(status.values()) == {"skipped"}
+        assert {s.reason.split(".")[0] for s in found.sections if s.name != "metrics"} == {
+            "This run has no layer that gives neuron rows"
+        }
+    page = build_report(path, out=tmp_path / "a.html").read_text()
+    assert "This run has no layer that gives neuron rows" in page
+    assert "one value per unit" in page
+
+
 def test_an_empty_choice_of_layers_is_all(few: dict[str, Analysis], run_file: Path) -> None:
     with analysed(run_file, layers=()) as found:
         assert list(found.run.layers) == ["fc1", "fc2"]
 
 
 def test_steps_that_are_not_there(few: dict[str, Analysis], run_file: Path, tmp_path: Path) -> None:
-    with pytest.raises(NotFoundError, match=r"no recorded step there\. It has steps 0 to 9"):
+    with pytest.raises(NotFoundError, match=r"no step there\. It has 5 steps from 0 to 9"):
         build_report(run_file, steps=slice(10, 20), out=tmp_path / "new" / "page.html")
     assert not (tmp_path / "new").exists()
 
@@ -169,7 +198,7 @@ def test_the_run_is_never_written_over(few: dict[str, Analysis], run_file: Path)
 def test_a_place_that_cannot_be_written_is_told_before_computing(
     run_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "make_section", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr(build, "compute_sections", lambda *_, **__: pytest.fail("computed"))
     with pytest.raises(OutputError, match="cannot write here"):
         build_report(run_file, out=run_file / "page.html")
 

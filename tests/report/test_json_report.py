@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from tests.report.made_up import facts
-from wdyn.analyses._spec import Result, measured
+from wdyn.analyses._spec import Finding, Result, measured
 from wdyn.report.json_report import render_json
 from wdyn.report.plain import plain
 from wdyn.report.sections import Section
@@ -44,6 +44,7 @@ def test_every_measured_number_with_its_axes_and_unit() -> None:
         "reading": "Read.",
         "status": "ok",
         "reason": "",
+        "findings": [],
         "axes": {"step": [0, 10], "layer": ["fc1", "fc2"], "shown": [10]},
         "values": {
             "ratio": {"axes": ["step", "layer"], "unit": "rad", "data": [[1.5, None], [None, 0.1]]},
@@ -51,6 +52,14 @@ def test_every_measured_number_with_its_axes_and_unit() -> None:
             "total": {"axes": [], "unit": "", "data": None},
         },
     }
+
+
+def test_findings_with_what_they_are_held_against() -> None:
+    finding = Finding("fc1", 10, "fc1: neurons align", True, 0.01)
+    report = json.loads(render_json(facts(), [Section("a", "A", "", findings=(finding,), result=FOUND)]))
+    assert report["analyses"]["a"]["findings"] == [
+        {"layer": "fc1", "step": 10, "text": "fc1: neurons align", "significant": True, "level": 0.01, "z": None}
+    ]
 
 
 def test_strict_json_with_sorted_keys_and_always_the_same_bytes() -> None:

@@ -17,7 +17,14 @@ CHART = Table("numbers", {"a": [1]})
 def a_run(**changes: Any) -> Any:
     masks = changes.pop("masks", {})
     return SimpleNamespace(
-        **{"metrics": {}, "sample": None, "steps": np.array([0, 5]), "masks": lambda step: masks} | changes
+        **{
+            "layers": {"fc1": None},
+            "metrics": {},
+            "sample": None,
+            "steps": np.array([0, 5]),
+            "masks": lambda step: masks,
+        }
+        | changes
     )
 
 

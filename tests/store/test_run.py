@@ -238,3 +238,19 @@ def test_each_chunk_is_inflated_once(tmp_path, arrays, monkeypatch):
         list(run.blocks("wide"))
         # 41 steps in bands of 32; rows of 2,500 values in three chunks, one row each
         assert len(count) == 2 * 3 * 3
+
+
+def test_what_was_kept_is_not_inflated_again_and_belongs_to_nobody(tmp_path, arrays, monkeypatch):
+    from wdyn.store import packed_source
+
+    path = make_run(tmp_path / "a.h5", arrays)
+    count, honest = [], packed_source.decompress
+    monkeypatch.setattr(packed_source, "decompress", lambda *a: count.append(1) or honest(*a))
+    for keep, again in ((10**9, 0), (0, 18), (5 * 4 * 32 * 834, 13)):  # room for none, five or all of the 18 chunks
+        with wdyn.open_run(path, keep=keep) as run:
+            blocks_of(run, "wide")[:] = 0
+            for _, block in run.select(steps=[2, 50]).blocks("wide"):
+                block[:] = 0
+            count.clear()
+            np.testing.assert_array_equal(blocks_of(run, "wide"), [now["wide.weight"] for now in arrays.values()])
+            assert len(count) == again

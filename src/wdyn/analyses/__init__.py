@@ -32,12 +32,13 @@ def load(name: str) -> Analysis:
         Its `ANALYSIS`.
 
     Raises:
-        NotFoundError: there is no such analysis; the text lists those there are.
+        NotFoundError: there is no such analysis, which lists those there are, or it is a plugin that is broken.
     """
     if name not in names():
         raise NotFoundError(f"no analysis {name!r}. There are: {', '.join(names())}")
-    plugin = _plugins().get(name)
-    analysis: Analysis = plugin.load() if plugin else importlib.import_module(f"{__name__}.{name}").ANALYSIS
+    if plugin := _plugins().get(name):
+        return _load_plugin(plugin)
+    analysis: Analysis = importlib.import_module(f"{__name__}.{name}").ANALYSIS
     return analysis
 
 
@@ -45,11 +46,21 @@ def load_or_warn(name: str) -> Analysis | None:
     """The analysis, or None with a warning where a plugin is broken: it must not take the others down."""
     try:
         return load(name)
-    except Exception as error:
-        if name not in _plugins():
-            raise
-        warnings.warn(f"analysis plugin {name!r} cannot be loaded: {error}", RuntimeWarning, stacklevel=2)
+    except NotFoundError as error:
+        warnings.warn(str(error), RuntimeWarning, stacklevel=2)
         return None
+
+
+def _load_plugin(plugin: EntryPoint) -> Analysis:
+    from wdyn.analyses._spec import Analysis
+
+    try:
+        found = plugin.load()
+    except Exception as error:  # a stranger's code may raise anything
+        raise NotFoundError(f"analysis plugin {plugin.name!r} cannot be loaded: {error}") from error
+    if not isinstance(found, Analysis):
+        raise NotFoundError(f"analysis plugin {plugin.name!r} cannot be loaded: {plugin.value} is no Analysis")
+    return found
 
 
 def _plugins() -> dict[str, EntryPoint]:

@@ -22,7 +22,7 @@ class Lines:
 
     Attributes:
         title: what is shown, without the layer's name.
-        x: (S,) increasing, mostly optimiser steps.
+        x: (S,) increasing, mostly optimizer steps.
         y: label to (S,) values; NaN leaves a gap. A label that is a layer's name follows the layer picker.
         x_label: axis label with unit.
         y_label: axis label with unit.
@@ -74,7 +74,7 @@ class HeatMap:
 
     Attributes:
         title: what is shown.
-        x: (S,) optimiser steps.
+        x: (S,) optimizer steps.
         values: (R, S); NaN is left blank.
         rows: (R,) labels, mostly neuron numbers.
         x_label: axis label.
@@ -101,7 +101,7 @@ class MatrixThroughTime:
 
     Attributes:
         title: what is shown.
-        steps: (T,) optimiser steps, increasing.
+        steps: (T,) optimizer steps, increasing.
         values: (T, M, M) symmetric, float32; NaN for a dead neuron's row. M is at most 256.
         members: M lists of the neuron numbers a row stands for (one each, or several where rows are block means).
         low: value at one end of the colour scale.
@@ -128,7 +128,7 @@ class PointsThroughTime:
 
     Attributes:
         title: what is shown.
-        steps: (T,) optimiser steps, increasing.
+        steps: (T,) optimizer steps, increasing.
         xy: (T, N, 2) coordinates without unit; NaN where a neuron is dead.
         neurons: (N,) neuron numbers in the layer.
         groups: (N,) int, colour of each neuron, -1 for none.
@@ -172,7 +172,7 @@ class GraphThroughTime:
 
     Attributes:
         title: what is shown.
-        steps: (T,) optimiser steps, increasing.
+        steps: (T,) optimizer steps, increasing.
         neurons: (N,) neuron numbers in the layer, one per node.
         radius: (T, N) relative radius of each node, mostly the neuron's norm; NaN where it is dead.
         edges: T sets of edges. At any cutoff from `lowest` on, they connect the same nodes as all edges would.

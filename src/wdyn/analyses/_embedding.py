@@ -235,7 +235,7 @@ def quality_chart(result: Embedding) -> Chart:
         title="Can the picture be trusted?",
         x=result.shown,
         y=dict(zip(result.layers, result.trustworthiness.T, strict=True)),
-        x_label="optimiser step",
+        x_label="optimizer step",
         y_label="trustworthiness, neurons of one step",
         reference={"places swapped at random": 0.5, "perfect": 1.0},
     )

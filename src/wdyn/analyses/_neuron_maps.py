@@ -57,5 +57,5 @@ def neuron_map(result: Shown, layer: str, values: Array, *, label: str, divergin
     return HeatMap(
         title=f"{label[0].upper()}{label[1:]} of {which}, largest at the end first",
         x=result.shown, values=values[:, order].T, rows=order.tolist(), layer=layer,
-        x_label="optimiser step", row_label="neuron", value_label=label, diverging=diverging,
+        x_label="optimizer step", row_label="neuron", value_label=label, diverging=diverging,
     )  # fmt: skip

@@ -45,7 +45,7 @@ class Result:
 
     Attributes:
         run: name of the run the numbers come from.
-        steps: (S,) int64, optimiser steps along every `step` axis.
+        steps: (S,) int64, optimizer steps along every `step` axis.
         layers: L names along every `layer` axis.
     """
 
@@ -94,7 +94,7 @@ class Finding:
 
     Attributes:
         layer: name of the layer.
-        step: optimiser step.
+        step: optimizer step.
         text: one sentence without a full stop, also where there is nothing but chance.
         significant: whether a signal is claimed.
         level: in (0, 1), the share of layers without any signal in which one is claimed, at most.

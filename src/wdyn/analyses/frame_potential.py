@@ -202,7 +202,7 @@ def charts(result: FramePotential) -> list[Chart]:
 def _lines(result: FramePotential, values: Array, label: str, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
     return Lines(
-        title=label[0].upper() + label[1:], x=result.steps, y=y, x_label="optimiser step", y_label=label, **more
+        title=label[0].upper() + label[1:], x=result.steps, y=y, x_label="optimizer step", y_label=label, **more
     )
 
 
@@ -214,7 +214,7 @@ def _one_layer(result: FramePotential, j: int, bands: dict[str, tuple[Array, Arr
     return Lines(
         title="Frame potential / N²", layer=layer, band_label=CHANCE,
         x=result.steps, y={layer: result.normalised[:, j]}, bands={layer: bands[layer]}, reference=reference,
-        x_label="optimiser step", y_label="frame potential / N²",
+        x_label="optimizer step", y_label="frame potential / N²",
     )  # fmt: skip
 
 

@@ -168,7 +168,7 @@ def charts(result: FramePotentialBetween) -> list[Chart]:
 
 def _lines(result: FramePotentialBetween, values: Array, title: str, label: str, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
-    return Lines(title=title, x=result.steps, y=y, x_label="optimiser step", y_label=label, **more)
+    return Lines(title=title, x=result.steps, y=y, x_label="optimizer step", y_label=label, **more)
 
 
 def _ends(result: FramePotentialBetween) -> Table:

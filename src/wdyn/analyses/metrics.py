@@ -128,7 +128,7 @@ def _pair(result: Metrics, name: str) -> Lines:
     return Lines(
         title=f"Generalisation {name}", x=result.steps[at],
         y={training: held - result.gap[name][at], held_out: held, f"{held_out} minus {training}": result.gap[name][at]},
-        reference={"no gap": 0.0}, x_label="optimiser step", y_label=name.removesuffix(" gap"),
+        reference={"no gap": 0.0}, x_label="optimizer step", y_label=name.removesuffix(" gap"),
     )  # fmt: skip
 
 
@@ -136,7 +136,7 @@ def _alone(result: Metrics, name: str) -> Lines:
     at = result.logged[name]
     values = result.value[name][at]
     shown = np.where(np.isfinite(values), values, np.nan)
-    return Lines(title=name, x=result.steps[at], y={name: shown}, x_label="optimiser step", y_label=name)
+    return Lines(title=name, x=result.steps[at], y={name: shown}, x_label="optimizer step", y_label=name)
 
 
 def _ends(result: Metrics) -> Table:

@@ -219,7 +219,7 @@ def _rows_chart(result: NeuralCollapse) -> Lines:
         y={label: result.rows[name][:, 0] for name, label in ROWS.items()},
         bands={label: (low, high) for label, (low, high) in chance.items()}, reference={"simplex": 0.0},
         band_label="rows of independent entries, 99 %",
-        x_label="optimiser step", y_label="distance to a simplex",
+        x_label="optimizer step", y_label="distance to a simplex",
     )  # fmt: skip
 
 
@@ -229,7 +229,7 @@ def _with_shuffled(result: NeuralCollapse, name: str, label: str) -> Lines:
     positive = bool((drawn[np.isfinite(drawn)] > 0).all())
     return Lines(
         title=label, layer=result.layers[0], x=result.shown, y={label: values},
-        reference={"labels shuffled": shuffled}, x_label="optimiser step", y_label=label,
+        reference={"labels shuffled": shuffled}, x_label="optimizer step", y_label=label,
         y_scale="log" if name == "nc1" and positive else "linear",
     )  # fmt: skip
 

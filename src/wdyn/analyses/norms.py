@@ -193,7 +193,7 @@ def _lines(result: Norms, values: Array, label: str) -> Lines:
         title=f"{label[0].upper()}{label[1:]}, median and 10 to 90 %",
         x=result.steps, y=dict(zip(result.layers, middle.T, strict=True)),
         bands={layer: (low[:, j], high[:, j]) for j, layer in enumerate(result.layers)},
-        x_label="optimiser step", y_label=label, band_label="10 to 90 % of the neurons",
+        x_label="optimizer step", y_label=label, band_label="10 to 90 % of the neurons",
     )  # fmt: skip
 
 
@@ -201,7 +201,7 @@ def _peaks(result: Norms) -> Lines:
     return Lines(
         title="Do the norms have one peak? Small where they form two groups",
         x=result.shown, y=dict(zip(result.layers, result.dip_probability.T, strict=True)),
-        reference={"1 %": 0.01}, x_label="optimiser step", y_label="chance of such a dip with one peak", y_scale="log",
+        reference={"1 %": 0.01}, x_label="optimizer step", y_label="chance of such a dip with one peak", y_scale="log",
     )  # fmt: skip
 
 

@@ -230,7 +230,7 @@ def charts(result: Similarity) -> list[Chart]:
         title="Mean |cosine| between neurons",
         x=result.shown,
         y=dict(zip(result.layers, result.mean_cosine.T, strict=True)),
-        x_label="optimiser step",
+        x_label="optimizer step",
         y_label="mean |cosine|",
         bands={layer: (result.chance_low[:, j], result.chance_high[:, j]) for j, layer in enumerate(result.layers)},
         band_label="random directions, 95 %",

@@ -207,7 +207,7 @@ def _mean_angles(angles: Mapping[str, Array]) -> Array:
 def _lines(result: Spectrum, label: str, values: Array, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
     return Lines(
-        title=label[0].upper() + label[1:], x=result.shown, y=y, x_label="optimiser step", y_label=label,
+        title=label[0].upper() + label[1:], x=result.shown, y=y, x_label="optimizer step", y_label=label,
         band_label="random matrices or subspaces, 98 %", **more,
     )  # fmt: skip
 
@@ -222,7 +222,7 @@ def _largest(result: Spectrum, j: int) -> Lines:
             "Marchenko-Pastur edge, same variance": result.upper_edge[:, j],
             "outlier above (99 %)": result.outlier_above[:, j],
         },
-        x_label="optimiser step", y_label="singular value",
+        x_label="optimizer step", y_label="singular value",
     )  # fmt: skip
 
 

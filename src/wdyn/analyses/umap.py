@@ -44,7 +44,7 @@ class Umap(Embedding):
     4 neurons, under 15 distinct points or all its points on a line. That is too little for a neighbour graph.
 
     Attributes:
-        mode: `aligned` for a UMAP of each step, tied to the steps before and after; `joint` for one of all steps.
+        mode: `aligned` for a UMAP of each step, tied to that of the step before; `joint` for one of all steps.
     """
 
     mode: Mode = "aligned"
@@ -149,8 +149,8 @@ def _method(result: Umap, layer: str) -> str:
         )
     return (
         f"UMAP of the neurons' directions at each step: up to {NEIGHBOURS} nearest neurons by cosine, and each neuron "
-        f"tied to its own previous and next position with weight {_aligned.TIE:g}; min_dist {MIN_DIST}, "
-        f"{_aligned.SWEEPS} times {_aligned.EPOCHS} epochs from principal components, seed {result.seed}."
+        f"tied to its own place at the step before with weight {_aligned.TIE:g}; min_dist {MIN_DIST}, "
+        f"{_aligned.EPOCHS} epochs from that place, at first from principal components, seed {result.seed}."
     )
 
 
@@ -162,8 +162,8 @@ ANALYSIS = Analysis(
         "Each point is a neuron's direction at one step; near points are aligned neurons, a trail is one neuron's way. "
         "Only neighbourhoods mean something: distances between far points and the sizes of clumps do not "
         "(McInnes, Healy & Melville, UMAP, 2018). Trustworthiness says how much of the neighbourhoods is true. "
-        "The method holds each neuron near its own last place, so calm paths are partly its doing: compare their "
-        "motion with that of steps in random order."
+        "The method holds each neuron near its last place, so calm paths are partly its doing: compare their motion "
+        "with that of steps in random order."
     ),
     when="full",
 )

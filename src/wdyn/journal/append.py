@@ -53,7 +53,7 @@ class SegmentWriter:
         Args:
             kind: what the payload is.
             payload: contiguous bytes.
-            step: optimiser step.
+            step: optimizer step.
             time: wall time, seconds since 1970.
 
         Raises:

@@ -62,7 +62,7 @@ class Header:
     Attributes:
         kind: what the payload is.
         schema: CRC-32 of the schema's JSON.
-        step: finished optimiser updates; 0 is the initial weights.
+        step: finished optimizer updates; 0 is the initial weights.
         time: wall time in seconds since 1970.
         length: bytes of the payload.
         checksum: CRC-32 of the payload, bound to this header.
@@ -101,7 +101,7 @@ def encode(kind: Kind, payload: Buffer, *, schema: int, step: int, time: float, 
         kind: what the payload is.
         payload: the frame's content, contiguous bytes.
         schema: CRC-32 of the schema's JSON.
-        step: optimiser step the payload belongs to.
+        step: optimizer step the payload belongs to.
         time: wall time, seconds since 1970.
         index: place of the frame in its segment, from 0.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import cache
 from glob import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -112,9 +113,15 @@ class _View(NamedTuple):
 
 
 def _section(view: _View, name: str, seed: int) -> Section:
-    with open_run(view.path, keep=view.keep) as whole:
-        run = whole.select(layers=[escape(layer) for layer in view.layers], steps=view.steps)
-        return make_section(name, load(name), run, seed=seed)
+    run = _opened(view.path, view.keep)
+    chosen = run.select(layers=[escape(layer) for layer in view.layers], steps=view.steps)
+    return make_section(name, load(name), chosen, seed=seed)
+
+
+@cache
+def _opened(path: Path, keep: int) -> Run:
+    """The run, open as long as the process lives: its next analysis finds what is kept of the weights."""
+    return open_run(path, keep=keep)
 
 
 def _silent(label: str, fraction: float) -> None:

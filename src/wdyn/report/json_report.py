@@ -42,7 +42,8 @@ def _analysis(section: Section) -> dict[str, Any]:
         except Exception as error:  # a plugin's result that breaks its promise costs its own section only
             section = section.failed(error)
     head = {"title": section.title, "reading": section.reading, "status": section.status, "reason": section.reason}
-    return head | {"axes": {}, "values": {}} | numbers
+    findings = [plain(dataclasses.asdict(finding)) for finding in section.findings]
+    return head | {"findings": findings, "axes": {}, "values": {}} | numbers
 
 
 def _numbers(result: Any) -> dict[str, Any]:

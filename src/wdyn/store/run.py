@@ -29,7 +29,7 @@ class Run:
 
     Attributes:
         path: the run file, whether or not it exists yet.
-        steps: (S,) int64, finished optimiser updates, increasing; 0 is the initial weights.
+        steps: (S,) int64, finished optimizer updates, increasing; 0 is the initial weights.
         layers: name to Layer, in the model's order.
     """
 

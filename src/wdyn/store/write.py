@@ -128,7 +128,8 @@ class _Writer:
 
         dataset_chunks: tuple[int, ...] = dataset.chunks
         places = list(zip(inside, offsets, strict=True))
-        for offset, (data, crc) in zip(offsets, self._pool.map(work, places), strict=True):
+        spread = map if len(places) == 1 else self._pool.map  # a thread of its own costs more than a small chunk
+        for offset, (data, crc) in zip(offsets, spread(work, places), strict=True):
             dataset.id.write_direct_chunk(offset, data)
             self._sums.append(crc)
 
