@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from wdyn.report.words import note_words, number, telling, value_words, visible
+from wdyn.report.words import number, telling, value_words, visible
+from wdyn.store.describe import note_text
 
 
 @pytest.mark.parametrize(
@@ -61,4 +62,4 @@ def test_what_reorders_or_hides_letters_is_written_out(text: str, shown: str) ->
 def test_a_closed_recording_is_not_told() -> None:
     gap = {"what": "gap", "reason": "disk full", "steps": [1000, 1002]}
     assert telling([{"what": "closed", "reason": "the recording was closed"}, gap]) == [gap]
-    assert note_words(gap) == "Not recorded at steps 1,000 to 1,002: disk full"
+    assert note_text(gap) == "Not recorded at steps 1,000 to 1,002: disk full"

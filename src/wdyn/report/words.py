@@ -7,6 +7,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from wdyn.store.describe import note_text
+
 CONDITIONS = {
     "recording": "This run is still being recorded: the page shows what there was when it was written.",
     "interrupted": "The recording process ended without closing this run: the page shows every whole step it left.",
@@ -63,21 +65,6 @@ def visible(text: Any) -> str:
     return HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", str(text))
 
 
-def note_words(note: Mapping[str, Any]) -> str:
-    """A recorded note as a sentence.
-
-    Args:
-        note: `what`, `reason` and, where it concerns a stretch, `steps` (first, last).
-    """
-    what = {"gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "closed": "Closed"}
-    start: str = what.get(str(note.get("what")), str(note.get("what")))
-    if note.get("steps"):
-        start += " at steps " + " to ".join(number(step) for step in note["steps"])
-    elif note.get("step") is not None:
-        start += f" at step {number(note['step'])}"
-    return f"{start}: {note['reason']}" if note.get("reason") else start
-
-
 def telling(notes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     """Notes with something to say: that a recording was closed, as it should be, is none."""
     return [note for note in notes if note.get("what") != "closed"]
@@ -106,7 +93,7 @@ def neuron_count(layers: list[Mapping[str, Any]]) -> int:
 
 WORDS: dict[str, Callable[..., Any]] = {
     "number": number,
-    "note_words": note_words,
+    "note_text": note_text,
     "moment": moment,
     "condition_words": condition_words,
     "clip": clip,

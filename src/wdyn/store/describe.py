@@ -82,9 +82,12 @@ def note_text(note: Mapping[str, Any]) -> str:
     Args:
         note: `what`, `reason`, the `step` it was written at and, where it is about a stretch, `steps` (first, last).
     """
-    words = {"gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "damaged": "Damaged"}
+    words = {
+        "gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "damaged": "Damaged",
+        "left out": "Left out", "closed": "Closed",
+    }  # fmt: skip
     first, last = note.get("steps") or (note.get("step"), note.get("step"))
-    where = f"step {first}" if first == last else f"steps {first} to {last}"
+    where = f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
     return f"{words.get(note['what'], note['what'])} at {where}: {note.get('reason', 'no reason was noted')}"
 
 
