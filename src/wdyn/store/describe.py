@@ -86,9 +86,11 @@ def note_text(note: Mapping[str, Any]) -> str:
         "gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "damaged": "Damaged",
         "left out": "Left out", "closed": "Closed",
     }  # fmt: skip
+    what = words.get(note["what"], note["what"])
     first, last = note.get("steps") or (note.get("step"), note.get("step"))
-    where = f"step {first:,}" if first == last else f"steps {first:,} to {last:,}"
-    return f"{words.get(note['what'], note['what'])} at {where}: {note.get('reason', 'no reason was noted')}"
+    if first is not None:
+        what += f" at step {first:,}" if first == last else f" at steps {first:,} to {last:,}"
+    return f"{what}: {note.get('reason', 'no reason was noted')}"
 
 
 def printable(text: str, length: int = 300) -> str:
