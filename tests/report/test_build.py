@@ -27,6 +27,9 @@ def fake(title: str, **changes: Any) -> Analysis:
     )
 
 
+pytestmark = pytest.mark.filterwarnings("ignore:Broken failed and is left out")  # told, as one test below says
+
+
 def broken(run: Any) -> Any:
     raise ValueError("no luck")
 
@@ -71,7 +74,10 @@ def test_an_unknown_analysis_lists_those_there_are() -> None:
 
 
 def test_one_failing_and_one_skipped_analysis_leave_the_others(few: dict[str, Analysis], run_file: Path) -> None:
-    with analysed(run_file) as found:
+    with (
+        pytest.warns(RuntimeWarning, match="Broken failed and is left out: ValueError: no luck"),
+        analysed(run_file) as found,
+    ):
         assert {s.name: s.status for s in found.sections} == {
             "broken": "failed",
             "plain": "ok",
@@ -81,6 +87,12 @@ def test_one_failing_and_one_skipped_analysis_leave_the_others(few: dict[str, An
     page = build_report(run_file, out=run_file.with_suffix(".html")).read_text()
     assert "ValueError: no luck" in page
     assert "rec.log(loss=...)" in page
+
+
+def test_a_report_without_any_finding_is_none(few: dict[str, Analysis], run_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(RunFileError, match=r"no analysis could be made\. Broken: ValueError: no luck"):
+        build_report(run_file, only=["broken"], out=tmp_path / "page.html")
+    assert not (tmp_path / "page.html").exists()
 
 
 @pytest.mark.parametrize("kind", ["html", "json"])

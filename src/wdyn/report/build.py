@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -113,7 +114,18 @@ def analysed(
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
         run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
-        yield Analysed(whole, run, compute_sections(run, chosen, seed=seed, jobs=jobs, progress=progress))
+        sections = compute_sections(run, chosen, seed=seed, jobs=jobs, progress=progress)
+        _tell_failures(run_file, sections)
+        yield Analysed(whole, run, sections)
+
+
+def _tell_failures(run_file: str | Path, sections: Sequence[Section]) -> None:
+    """A page with a hole in it must not pass for a whole one, and one without any finding is none."""
+    failed = [section for section in sections if section.status == "failed"]
+    if failed and not any(section.status == "ok" for section in sections):
+        raise RunFileError(f"{run_file}: no analysis could be made. {failed[0].title}: {failed[0].reason}")
+    for section in failed:
+        warnings.warn(f"{section.title} failed and is left out: {section.reason}", RuntimeWarning, stacklevel=4)
 
 
 def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[str, Analysis]:

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from wdyn.errors import WdynError
+
 if TYPE_CHECKING:
     from wdyn.analyses._charts import Chart
     from wdyn.analyses._spec import Analysis, Finding, Need
@@ -41,7 +43,8 @@ class Section:
 
     def failed(self, error: Exception) -> Section:
         """This section without its findings, naming the error instead."""
-        reason = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        explained = isinstance(error, WdynError)
+        reason = str(error) if explained else f"{type(error).__name__}: {error}".removesuffix(": ")
         return replace(self, status="failed", reason=reason, charts=(), findings=(), result=None)
 
 
