@@ -1,0 +1,126 @@
+"""What an analysis may ask of a network that runs again: scores of a recorded step with some of its units gone.
+
+`wdyn.replay` gives such an `Evaluator`; an analysis only sees numbers, so it needs no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, NamedTuple, Protocol
+
+from wdyn.analyses._charts import Array
+
+Mode = Literal["zero", "mean", "row", "remove"]
+Kind = Literal["neuron", "channel", "head", "hidden unit"]
+
+
+class Place(NamedTuple):
+    """Where units can go: the outputs of a layer, after the activation function that follows it.
+
+    Attributes:
+        name: of the layer, as in `run.layers` where its weight rows are the units; heads of attention and the hidden
+            units of recurrent layers go by the module's path.
+        units: N, how many there are.
+        kind: what one of them is.
+    """
+
+    name: str
+    units: int
+    kind: Kind
+
+
+class Scores(NamedTuple):
+    """What M variants of a network score on all examples.
+
+    Attributes:
+        loss: (M,) float64, mean over the examples: cross-entropy in nats for classes, else mean squared error.
+        score: (M,) float64, higher is better: accuracy in [0, 1], or what the user's own metric gives; NaN for targets
+            that are no classes, unless there is such a metric.
+        class_score: (M, C) float64, accuracy on the examples of each class; NaN for a class without any. C is 0 where
+            targets are no classes.
+        loss_error: (M,) float64, standard error over the examples of the loss minus that of the intact network.
+    """
+
+    loss: Array
+    score: Array
+    class_score: Array
+    loss_error: Array
+
+
+class Activity(NamedTuple):
+    """How active the units of one place are, after the activation function, averaged over positions if there are any.
+
+    Attributes:
+        mean: (N,) float64, over all examples.
+        class_mean: (C, N) float64, over the examples of each class; NaN for a class without any.
+    """
+
+    mean: Array
+    class_mean: Array
+
+
+class Network(Protocol):
+    """One recorded step, ready to be scored. The intact network scores `scores({})`, M = 1."""
+
+    def scores(self, gone: Mapping[str, Array], mode: Mode = "zero") -> Scores:
+        """Scores of M variants, each with some units gone.
+
+        Args:
+            gone: name of a place to (M, N) bool, True where a unit is gone; the same M for all of them.
+            mode: `zero` clamps the unit's output to 0 after the activation function, `mean` to its mean over the
+                examples, `row` sets its weight row to 0 and keeps the bias, `remove` takes row, bias and outgoing
+                weights away.
+
+        Returns:
+            One value per variant. Variants that differ little from the one before are cheapest, so that a removal
+            order (each variant has one unit less) and single units in a row cost the same.
+        """
+
+    def with_weights(self, replaced: Mapping[str, Array]) -> Scores:
+        """Scores, M = 1, with some parameters replaced by arrays of the same shape, by recorded name."""
+
+    def activity(self, place: str) -> Activity:
+        """Mean activity of the units of a place."""
+
+    def taylor(self, place: str) -> Array:
+        """(N,) float64, first-order estimate of how much the loss rises when a unit's output becomes 0.
+
+        Source:
+            Molchanov et al., Pruning convolutional neural networks for resource efficient inference (2017), signed:
+            minus the mean over the examples of Σ activation x gradient of the loss.
+        """
+
+
+class Evaluator(Protocol):
+    """A run whose network runs again on some data.
+
+    Attributes:
+        places: name to place, in the order of the forward pass; the network's own outputs are none.
+        left_out: name of a layer to the reason its units cannot go.
+        examples: number of examples.
+        classes: C, or 0 where targets are no classes.
+        score_name: `accuracy`, the name of the user's metric, or empty where there is only a loss.
+    """
+
+    @property
+    def places(self) -> Mapping[str, Place]:
+        """See the class."""
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """See the class."""
+
+    @property
+    def examples(self) -> int:
+        """See the class."""
+
+    @property
+    def classes(self) -> int:
+        """See the class."""
+
+    @property
+    def score_name(self) -> str:
+        """See the class."""
+
+    def at(self, step: int) -> Network:
+        """The network as it was at one of the run's steps."""
