@@ -64,3 +64,25 @@ def rows_of(values: Array, layer: Layer) -> Array:
     size = int(np.prod(kernel, dtype=np.int64))
     split = values.reshape(count, layer.groups, inputs // layer.groups, outputs, size)
     return split.transpose(0, 1, 3, 2, 4).reshape(count, layer.rows, layer.columns)
+
+
+def put_rows(rows: Array, layer: Layer, parameter: Array) -> Array:
+    """The way back from `rows_of`: a parameter with the neurons of one of its layers replaced.
+
+    Args:
+        rows: (N, D) the new neurons, in the order of `rows_of`.
+        layer: what they belong to.
+        parameter: the whole parameter at one step, as recorded; it stays as it is.
+
+    Returns:
+        A new array of the parameter's shape and type, which differs in the layer alone.
+    """
+    changed = parameter.copy()
+    place = changed[needed(layer)]
+    if layer.axis == 0:
+        place[...] = rows.reshape(place.shape)
+        return changed
+    inputs, outputs, *kernel = parameter.shape
+    split = rows.reshape(layer.groups, outputs, inputs // layer.groups, int(np.prod(kernel, dtype=np.int64)))
+    place[...] = split.transpose(0, 2, 1, 3).reshape(place.shape)
+    return changed
