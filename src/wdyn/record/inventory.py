@@ -78,7 +78,7 @@ def join(path: str, key: str) -> str:
 def unwrapped(model: nn.Module) -> nn.Module:
     """The user's own module inside torch.compile's and the data-parallel wrappers."""
     for key, child in model._modules.items():
-        if child is not None and _is_wrapper_segment(model, key):
+        if child is not None and is_wrapper_segment(model, key):
             return unwrapped(child)
     return model
 
@@ -104,11 +104,12 @@ def _walk(module: nn.Module, path: str, edges: tuple[Edge, ...]) -> Iterator[tup
     above = {parent for parent, _, _ in edges} | {module}
     for key, child in module._modules.items():
         if child is not None and child not in above:  # a child that is its own ancestor would go on for ever
-            below = path if _is_wrapper_segment(module, key) else join(path, key)
+            below = path if is_wrapper_segment(module, key) else join(path, key)
             yield from _walk(child, below, (*edges, (module, key, child)))
 
 
-def _is_wrapper_segment(parent: nn.Module, key: str) -> bool:
+def is_wrapper_segment(parent: nn.Module, key: str) -> bool:
+    """Whether the child is the user's own module inside a wrapper of torch.compile or data parallelism."""
     return key == "_orig_mod" or (key == "module" and isinstance(parent, DataParallel | DistributedDataParallel))
 
 
