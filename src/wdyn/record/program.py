@@ -16,7 +16,9 @@ A program is a dict:
 
 from __future__ import annotations
 
+import logging
 import random
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -88,7 +90,7 @@ def export_program(
     Raises:
         ProgramError: the model cannot be exported; the text says why.
     """
-    with _nothing_changed():
+    with _nothing_changed(), _quiet():
         try:
             shell = make_shell(model)
         except Exception as error:
@@ -230,6 +232,22 @@ def _nothing_changed() -> Iterator[None]:
     finally:
         random.setstate(states[0])
         np.random.set_state(states[1])  # noqa: NPY002
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """What torch has to say of the export is no word to the user's log."""
+    known = [logger for name, logger in logging.root.manager.loggerDict.items() if name.startswith("torch")]
+    loggers = [each for each in known if isinstance(each, logging.Logger) and not each.disabled]
+    try:
+        for each in loggers:
+            each.disabled = True
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        for each in loggers:
+            each.disabled = False
 
 
 def _short(error: Exception) -> str:

@@ -16,12 +16,10 @@ from wdyn.record.operations import ALLOWED, CHECKS
 
 Node = list[Any]  # name, operation, positional arguments, keyword arguments, path of the module
 # results of these are new tensors: changing one in place changes no other
-_FRESH = tuple(
-    """
+_FRESH = """
     add. addmm. adaptive_ avg_pool baddbmm. batch_norm. bmm. cat. conv div. elu. gelu. group_norm. hardswish. hardtanh.
     instance_norm. layer_norm. leaky_relu. linear. matmul. max_pool mean. mm. mul. relu. sigmoid. silu. sub. sum. tanh.
-    """.split()
-)
+"""
 MOST_CONSTANTS = 1 << 24  # bytes of values that no recorded tensor holds
 
 
@@ -188,7 +186,7 @@ def _is_fresh(node: fx.Node) -> bool:
     """Whether the value of a node shares memory with no other."""
     name = operation_name(node.target) if node.op == "call_function" else ""
     name = _functional(name) or name
-    return name.removeprefix("aten.").startswith(_FRESH)
+    return name.removeprefix("aten.").startswith(tuple(_FRESH.split()))
 
 
 def _before(target: fx.Node, node: fx.Node) -> list[fx.Node]:

@@ -169,21 +169,27 @@ class Run:
             pairs = list(group)
             yield pairs[0][0], rows_at(np.array([position for _, position in pairs]))
 
-    def state(self, step: int) -> dict[str, Array]:
+    def state(self, step: int, names: Iterable[str] | None = None) -> dict[str, Array]:
         """Everything recorded at one step, as the forward pass used it.
 
         Args:
             step: one of `steps`.
+            names: read only these, of `parameters`; all when omitted.
 
         Returns:
             Name to array of the tensor's shape: weights with masks applied, buffers, and tied parameters under each of
             their names.
 
         Raises:
-            NotFoundError: there is no such step.
+            NotFoundError: there is no such step or name.
         """
         positions = self._positions[[self._place(step)]]
-        arrays = {name: self._masked(name, positions)[0, ...] for name in self._source.tensors}
+        wanted = list(self._source.tensors if names is None else names)
+        if unknown := [name for name in wanted if name not in self._source.tensors]:
+            raise NotFoundError(
+                f"{self.path}: {unknown[0]!r} was not recorded.{_nearest(unknown[0], self._source.tensors)}"
+            )
+        arrays = {name: self._masked(name, positions)[0, ...] for name in wanted}
         return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
 
     def masks(self, step: int) -> dict[str, Array]:
