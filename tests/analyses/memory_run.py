@@ -55,7 +55,7 @@ class MemoryRun:
         if steps is not None:
             at = at[steps] if isinstance(steps, slice) else np.searchsorted(self.steps, steps)
         biases = {name: history[at] for name, history in self._biases.items() if name in kept}
-        chosen = MemoryRun(
+        chosen = type(self)(
             {name: history[at] for name, history in kept.items()}, self.steps[at], self.metrics, self._block, biases
         )
         chosen.meta = self.meta
