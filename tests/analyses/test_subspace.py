@@ -84,6 +84,16 @@ def test_values_are_held_to_the_loss(rng: np.random.Generator) -> None:
     assert not any("Score" in chart.title for chart in charts(result))
 
 
+def test_a_loss_may_rise_by_a_hundredth_of_what_it_rises_by_without_the_layer() -> None:
+    target = _subspace_layer.Target(lambda rows: (0.0, 0.0), (2.0, np.nan), np.eye(3), np.arange(4), False)
+    losses = np.array([12.0, 2.3, 2.09, 2.0])
+    assert _subspace_layer._sufficient(target, np.c_[losses, losses]) == 2
+    losses[0] = 42.0
+    assert _subspace_layer._sufficient(target, np.c_[losses, losses]) == 1
+    losses[:] = 1.0, 2.001, 2.0, 2.0  # the network is better without: only what costs nothing will do
+    assert _subspace_layer._sufficient(target, np.c_[losses, losses]) == 2
+
+
 def test_numbers_do_not_depend_on_directions_or_scale_of_the_inputs(rng: np.random.Generator) -> None:
     run, evaluate = network(rng)
     rotation = 2 * np.linalg.qr(rng.normal(size=(12, 12)))[0]
