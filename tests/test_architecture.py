@@ -18,10 +18,12 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "_version": (set(), set(), set()),
     "errors": (set(), set(), set()),
     "places": (set(), set(), set()),
+    "scores": (set(), {"numpy"}, set()),
     "journal": ({"errors"}, {"numpy", "isal"}, set()),
     "record": ({"_version", "errors", "places", "journal"}, {"numpy", "torch", "isal"}, set()),
     "store": ({"_version", "errors", "places", "journal"}, {"numpy", "h5py", "isal"}, set()),
-    "analyses": ({"errors", "places", "store"}, {"numpy"}, {"scipy", "sklearn", "umap", "pandas", "matplotlib"}),
+    "analyses": ({"errors", "places", "scores", "store"}, {"numpy"}, {"scipy", "sklearn", "umap", "pandas", "matplotlib"}),
+    "replay": ({"errors", "record", "scores", "store"}, {"numpy", "torch"}, set()),
     "report": (
         {"_version", "errors", "places", "store", "analyses"},
         {"numpy", "jinja2", "markupsafe"},

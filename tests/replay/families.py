@@ -23,11 +23,12 @@ class LeNet5(nn.Module):
         super().__init__()
         self.conv1, self.conv2 = nn.Conv2d(1, 6, 5, padding=2), nn.Conv2d(6, 16, 5)
         self.fc1, self.fc2, self.fc3 = nn.Linear(400, 120), nn.Linear(120, 84), nn.Linear(84, 10)
+        self.tanh = nn.Tanh()
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.max_pool2d(torch.tanh(self.conv1(x)), 2)
-        x = F.max_pool2d(torch.tanh(self.conv2(x)), 2).view(x.size(0), -1)
-        return self.fc3(torch.tanh(self.fc2(torch.tanh(self.fc1(x)))))
+        x = F.max_pool2d(self.tanh(self.conv1(x)), 2)
+        x = F.max_pool2d(self.tanh(self.conv2(x)), 2).view(x.size(0), -1)
+        return self.fc3(self.tanh(self.fc2(self.tanh(self.fc1(x)))))
 
 
 def conv(depth: int) -> Callable[[], nn.Module]:
@@ -79,11 +80,12 @@ class ResNet20(nn.Module):
         super().__init__()
         self.conv1, self.bn1 = nn.Conv2d(3, width, 3, padding=1, bias=False), nn.BatchNorm2d(width)
         widths = [width] + [width << stage for stage in range(3) for _ in range(3)]
+        self.relu = nn.ReLU()
         self.blocks = nn.Sequential(*(Block(a, b, 2 if b > a else 1) for a, b in pairwise(widths)))
         self.fc = nn.Linear(4 * width, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = self.blocks(F.relu(self.bn1(self.conv1(x))))
+        x = self.blocks(self.relu(self.bn1(self.conv1(x))))
         return self.fc(F.adaptive_avg_pool2d(x, 1).flatten(1))
 
 
@@ -91,12 +93,13 @@ class Attention(nn.Module):
     def __init__(self, width: int, heads: int) -> None:
         super().__init__()
         self.heads, self.qkv, self.out = heads, nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.mixed = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         b, t, width = x.shape
         parts = self.qkv(x).view(b, t, 3, self.heads, width // self.heads).permute(2, 0, 3, 1, 4)
         mixed = F.scaled_dot_product_attention(parts[0], parts[1], parts[2], is_causal=True)
-        return self.out(mixed.transpose(1, 2).reshape(b, t, width))
+        return self.out(self.mixed(mixed).transpose(1, 2).reshape(b, t, width))
 
 
 class Layer(nn.Module):
@@ -104,10 +107,11 @@ class Layer(nn.Module):
         super().__init__()
         self.norm1, self.norm2, self.attention = nn.LayerNorm(width), nn.LayerNorm(width), Attention(width, heads)
         self.fc1, self.fc2, self.drop = nn.Linear(width, 2 * width), nn.Linear(2 * width, width), nn.Dropout(0.1)
+        self.gelu = nn.GELU()
 
     def forward(self, x: Tensor) -> Tensor:
         x = x + self.attention(self.norm1(x))
-        return x + self.drop(self.fc2(F.gelu(self.fc1(self.norm2(x)))))
+        return x + self.drop(self.fc2(self.gelu(self.fc1(self.norm2(x)))))
 
 
 class Transformer(nn.Module):
@@ -143,11 +147,11 @@ class GroupedAndDeep(nn.Module):
         super().__init__()
         self.stem, self.norm = nn.Conv2d(3, 12, 3, 2, 1), nn.GroupNorm(3, 12)
         self.depth, self.point = nn.Conv2d(12, 12, 3, padding=1, groups=12), nn.Conv2d(12, 20, 1)
-        self.fc = nn.Linear(20, 10)
+        self.silu, self.relu6, self.relu, self.fc = nn.SiLU(), nn.ReLU6(), nn.ReLU(), nn.Linear(20, 10)
 
     def forward(self, x: Tensor) -> Tensor:
-        x = F.silu(self.norm(self.stem(x)))
-        x = F.relu(self.point(F.relu6(self.depth(x))))
+        x = self.silu(self.norm(self.stem(x)))
+        x = self.relu(self.point(self.relu6(self.depth(x))))
         return self.fc(x.mean((2, 3)))
 
 
@@ -157,9 +161,10 @@ class TwoHeads(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.body, self.left, self.right = nn.Linear(7, 20), nn.Linear(20, 5), nn.Linear(20, 3)
+        self.act = nn.LeakyReLU()
 
     def forward(self, x: Tensor, scale: float = 1.0) -> dict[str, object]:
-        hidden = F.leaky_relu(self.body(x)) * scale
+        hidden = self.act(self.body(x)) * scale
         return {"logits": self.left(hidden), "more": (self.right(hidden), None)}
 
 

@@ -47,7 +47,8 @@ def test_equal_to_the_module_in_every_bit(name, dtype):
     model.eval()
     for count in (1, 7, 256):
         given = batch(count)
-        ours, theirs = leaves(replay(given)), leaves(model(given))
+        with torch.no_grad():  # with gradients torch takes other kernels for an LSTM
+            ours, theirs = leaves(replay(given)), leaves(model(given))
         assert len(ours) == len(theirs)
         for a, b in zip(ours, theirs, strict=True):
-            assert a is b is None or (a.dtype == b.dtype and torch.equal(a, b.detach())), count
+            assert a is b is None or (a.dtype == b.dtype and torch.equal(a, b)), count

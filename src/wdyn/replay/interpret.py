@@ -32,6 +32,7 @@ class Operation:
         run: does it, from the values of other nodes.
         needs: names of those nodes.
         positional: its arguments as they stand in the program.
+        path: of the module that it belongs to.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Operation:
     run: Callable[[Values], Any]
     needs: tuple[str, ...]
     positional: Sequence[Any]
+    path: str
 
 
 class Program:
@@ -51,6 +53,7 @@ class Program:
         constants: name of a node to its value.
         operations: in order.
         output: the result as an argument.
+        results: names of the nodes in it.
     """
 
     def __init__(self, raw: Mapping[str, Any], source: str) -> None:
@@ -78,22 +81,24 @@ class Program:
         self.tensors: dict[str, str] = dict(raw["tensors"])
         self.constants = {name: _constant(value) for name, value in raw["constants"].items()}
         self.operations = tuple(self._operation(node) for node in raw["nodes"])
-        self.output = raw["output"]
+        self.output, self.results = raw["output"], references(raw["output"])
         known = {*self.inputs, *self.tensors, *self.constants}
         for each in self.operations:
             self._check(each.needs, known, f"{each.kind} {each.name!r}")
             known.add(each.name)
-        self._check(references(self.output), known, "its result")
+        self._check(self.results, known, "its result")
 
     def _operation(self, node: Sequence[Any]) -> Operation:
-        name, kind, positional, keyword, _ = node
+        name, kind, positional, keyword, path = node
         if kind not in ALLOWED:
             raise RunFileError(
                 f"{self._source}: the operation {kind} of its program is none that wdyn runs. Give the model's code "
                 "instead, with --model package.module:make_model"
             )
         run = partial(_run, _function(kind), _compiled(positional), _compiled(keyword))
-        return Operation(str(name), kind, run, tuple(dict.fromkeys(references([positional, keyword]))), positional)
+        return Operation(
+            str(name), kind, run, tuple(dict.fromkeys(references([positional, keyword]))), positional, path
+        )
 
     def _check(self, needs: Iterable[str], known: set[str], what: str) -> None:
         if missing := [name for name in needs if name not in known]:
@@ -123,7 +128,7 @@ class Program:
         Args:
             values: inputs, tensors and constants by the names of their nodes.
         """
-        result = compute(self.operations, values, keep=references(self.output))
+        result = compute(self.operations, values, keep=self.results)
         return built(self.output, {**values, **result})
 
 
@@ -192,6 +197,7 @@ def _torch(key: str, name: str) -> Any:
 def _function(kind: str) -> Callable[..., Any]:
     namespace, name, *overload = kind.split(".")
     if namespace == "aten":
+        name = "reshape" if name == "view" else name  # the same values, also where a batch of variants lies in between
         function: Callable[..., Any] = getattr(getattr(torch.ops.aten, name), overload[0])
     else:
         function = getattr(operator if namespace == "operator" else torch, name)
