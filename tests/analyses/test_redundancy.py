@@ -9,8 +9,8 @@ from tests.analyses.dense_network import DenseEvaluator, DenseRun
 from tests.reference import redundancy as reference
 from wdyn.analyses import _redundancy_layer, redundancy
 from wdyn.analyses._charts import Bars, Lines, Table
-from wdyn.analyses._evaluate import Place
-from wdyn.analyses._redundancy_layer import UnitsAt, damage
+from wdyn.analyses._evaluate import Place, Scores
+from wdyn.analyses._redundancy_layer import UnitsAt, damage, measure
 from wdyn.analyses.redundancy import ANALYSIS, LEVEL, Redundancy, charts, compute, findings
 
 UNITS, INPUTS, OUTPUTS = 40, 30, 6
@@ -150,6 +150,44 @@ def test_a_unit_that_carries_more_than_any_before_training(rng: np.random.Genera
     assert result.kind["fc1"][1, 20] == 1
 
 
+def test_drops_of_accuracy_are_those_of_the_loop(rng: np.random.Generator) -> None:
+    run, evaluate = network(rng)
+    labels = rng.integers(0, OUTPUTS, 150)
+    result = compute(run, evaluate=DenseEvaluator(run, evaluate._inputs, labels))
+    w, b = run.state(9)["fc1.weight"], run.state(9)["fc1.bias"]
+    out, bias = run.state(9)["out.weight"], run.state(9)["out.bias"]
+
+    def right(gone: list[int]) -> float:
+        kept = [i for i in range(UNITS) if i not in gone]
+        logits = np.maximum(evaluate._inputs @ w[kept].T + b[kept], 0) @ out[:, kept].T + bias
+        return float(np.mean(logits.argmax(axis=1) == labels))
+
+    drops = [right([]) - right([i]) for i in range(UNITS)]
+    assert_allclose(result.drop["fc1"][1], drops, atol=1e-12)
+    assert_allclose(result.set_drop["fc1"][1, 0], right([]) - right([0, 1, 2]), atol=1e-12)
+    assert_allclose(result.set_drop_synergy["fc1"][1, 0], right([]) - right([0, 1, 2]) - sum(drops[:3]), atol=1e-12)
+
+
+@pytest.mark.parametrize("together", [0.05, 0.5])
+def test_a_group_whose_members_do_nothing_alone_is_a_bystander_if_it_does_nothing_together(together: float) -> None:
+    """Three aligned units; a network made of rises alone."""
+
+    class Rises:
+        def scores(self, gone: dict[str, np.ndarray]) -> Scores:
+            count = gone["fc1"].sum(axis=1) if gone else np.zeros(1)
+            loss = np.where(count >= 3, together, 0.01 * (count > 0))
+            return Scores(loss, np.full(len(loss), np.nan), np.empty((len(loss), 0)), np.full(len(loss), 0.1))
+
+    vectors = np.eye(8, 40)
+    vectors[:3, 0], vectors[1, 20], vectors[2, 21] = 1, 1e-3, 1e-3
+    vectors[1, 1] = vectors[2, 2] = 0
+    place = UnitsAt(Rises(), "fc1", 8, np.arange(8), vectors, np.zeros(8, dtype=bool))
+    found = measure(place, most=0, limit=np.inf, rng=np.random.default_rng(0))
+    assert found.sets[0].tolist() == [0, 1, 2]
+    assert_array_equal(found.numbers["kind"][:3], 2 if together < 0.1 else 0)
+    assert_array_equal(found.numbers["kind"][3:], 2)
+
+
 def test_order_and_scale_of_the_units_change_nothing(planted: tuple[DenseRun, DenseEvaluator, Redundancy]) -> None:
     run, evaluate, result = planted
     order, scale = np.random.default_rng(1).permutation(UNITS), np.random.default_rng(2).uniform(0.5, 2, UNITS)
@@ -198,7 +236,8 @@ def test_places_that_are_no_layers_are_left_out(planted: tuple[DenseRun, DenseEv
 
 
 @pytest.mark.parametrize(
-    "case", ["one neuron", "two neurons", "one input", "dead", "equal rows", "not finite", "one step", "classes"]
+    "case",
+    ["one neuron", "two neurons", "one input", "dead", "equal rows", "not finite", "infinite", "one step", "classes"],
 )
 def test_strange_layers(rng: np.random.Generator, case: str) -> None:
     count = {"one neuron": 1, "two neurons": 2}.get(case, 7)
@@ -208,8 +247,8 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
         weights[:, :4] = 0
     if case == "equal rows":
         weights[:] = weights[:1, :1]
-    if case == "not finite":
-        weights[-1, 0, 0] = np.nan
+    if case in ("not finite", "infinite"):
+        weights[-1, 0, 0] = np.nan if case == "not finite" else np.inf
     run = DenseRun({"fc1": weights, "out": rng.normal(size=(len(weights), 3, count))})
     targets = rng.integers(0, 3, 20) if case == "classes" else rng.normal(size=(20, 3))
     told: list[float] = []
@@ -221,8 +260,9 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
     if case == "equal rows":
         assert result.tested[0, 0] == 0  # all units are in the group, there are no others to compare with
         assert result.aligned[0, 0] >= 1
+        assert "sets of aligned units, without others to compare with" in next(iter(findings(result))).text
         assert_array_equal(result.never_trained["fc1"], 1)
-    if case == "not finite":
+    if case in ("not finite", "infinite"):
         assert_array_equal(result.kind["fc1"][1], -1)
         assert [finding.step for finding in findings(result)] == [0]
     if case == "one step":

@@ -63,7 +63,7 @@ def test_two_directions_are_found(rng: np.random.Generator) -> None:
     assert result.loss["fc1"][1, at[2]] < result.same_error_loss["fc1"][1, at[2]]
     found = {(finding.layer, finding.step): finding for finding in findings(result)}
     assert found["fc1", 5].significant
-    assert "fc1: its 2 leading input directions serve better" in found["fc1", 5].text
+    assert "fc1: its 2 leading input directions serve the network better" in found["fc1", 5].text
     assert not found["fc1", 0].significant
     assert result.by_chance[1, 0] == LEVEL
     low, high = (result.random_loss_low["fc1"], result.random_loss_high["fc1"])
@@ -120,7 +120,9 @@ def test_before_training_the_claim_keeps_its_level(rng: np.random.Generator, ini
     assert claims <= binom.ppf(0.999, 2 * trials, LEVEL)
 
 
-@pytest.mark.parametrize("case", ["one neuron", "one input", "zero", "rank one", "not finite", "dead row", "one step"])
+@pytest.mark.parametrize(
+    "case", ["one neuron", "one input", "zero", "rank one", "not finite", "infinite", "dead row", "one step"]
+)
 def test_strange_layers(rng: np.random.Generator, case: str) -> None:
     shape = {"one neuron": (2, 1, 5), "one input": (2, 6, 1), "one step": (1, 6, 5)}.get(case, (2, 6, 5))
     weights = rng.normal(size=shape)
@@ -130,6 +132,8 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
         weights[:] = weights[:, :, :1] * weights[:, :1]
     if case == "not finite":
         weights[-1, 0, 0] = np.nan
+    if case == "infinite":
+        weights[-1, 0, 0] = np.inf
     if case == "dead row":
         weights[:, 1] = 0
     run = DenseRun({"fc1": weights, "out": rng.normal(size=(shape[0], 3, shape[1]))})
@@ -139,7 +143,7 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
     assert told[-1] == 1
     assert len(result.shown) == len(weights)
     asked = {(finding.layer, finding.step) for finding in findings(result)}
-    if case in ("zero", "not finite"):
+    if case in ("zero", "not finite", "infinite"):
         assert ("fc1", len(weights) - 1) not in asked
         assert ("out", 0) in asked
     if case == "zero":
@@ -149,7 +153,7 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
         assert_array_equal(result.full_rank[:, 0], 1)
         assert_array_equal(result.tested_rank[:, 0], 1)
         assert_allclose(result.loss["fc1"][:, 1:], result.intact_loss[:, None] + np.zeros(5), rtol=1e-9)
-    if case == "not finite":
+    if case in ("not finite", "infinite"):
         assert np.isnan(result.loss["fc1"][1]).all()
         assert np.isnan(result.intact_loss[1])
         assert np.isfinite(result.loss["fc1"][0]).all()

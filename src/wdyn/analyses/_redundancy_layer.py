@@ -76,14 +76,16 @@ class Measured(NamedTuple):
 
 
 def damage(place: UnitsAt, sets: Sequence[Array]) -> Damage:
-    """Damage of sets of units, given as positions among those looked at."""
+    """Damage of sets of units, given as positions among those looked at; NaN where a loss is not finite."""
     intact = place.network.scores({})
     parts = []
     together = max(1, GONE // place.units)
     for at in range(0, len(sets), together):
         gone = variants([place.neurons[rows] for rows in sets[at : at + together]], place.units)
         found = place.network.scores({place.name: gone})
-        parts.append((found.loss - intact.loss[0], found.loss_error, intact.score[0] - found.score))
+        known = np.isfinite(found.loss) & np.isfinite(intact.loss[0])
+        rise = np.subtract(found.loss, intact.loss[0], out=np.full(len(known), np.nan), where=known)
+        parts.append((rise, found.loss_error, intact.score[0] - found.score))
     if not parts:
         return Damage(*np.empty((3, 0)))
     return Damage(*(np.concatenate(column).astype(np.float64) for column in zip(*parts, strict=True)))

@@ -44,7 +44,7 @@ class Target(NamedTuple):
 def measure(place: Target, rng: np.random.Generator) -> dict[str, Any]:
     """Every number of one layer at one step, by the name of its field."""
     count = len(place.ranks)
-    if not np.isfinite(place.rows).all():
+    if not (np.isfinite(place.rows).all() and np.isfinite(place.intact[0])):
         return nothing(count)
     whole = factors(place.rows)
     full, tested = len(whole.values), stable_rank_up(whole.values)
@@ -96,7 +96,7 @@ def _sufficient(place: Target, own: Array) -> float:
     if place.accuracy:
         return sufficient(place.ranks, place.intact[1] - own[:, 1], TOLERANCE + 1e-12)
     rise = own[:, 0] - place.intact[0]
-    return sufficient(place.ranks, rise, TOLERANCE * max(rise[0], 0.0))
+    return sufficient(place.ranks, rise, TOLERANCE * float(np.fmax(rise[0], 0.0)))
 
 
 def _tested(place: Target, whole: Factors, rank: int, rng: np.random.Generator) -> dict[str, Any]:

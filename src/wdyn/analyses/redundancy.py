@@ -271,6 +271,8 @@ def _told(result: Redundancy, t: int, j: int) -> str:
     count, tested, aligned = (int(numbers[t, j]) for numbers in (result.redundant, result.tested, result.aligned))
     if not aligned:
         return "no aligned units that could be copies"
+    if not tested:
+        return f"{aligned} set{'s' * (aligned > 1)} of aligned units, without others to compare with"
     of = f"{tested} sets of aligned units" + (f" tested, out of {aligned}," if tested < aligned else "")
     return f"{count or 'none'} of {of} do more damage together than one by one, beyond chance"
 

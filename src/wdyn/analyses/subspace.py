@@ -135,7 +135,8 @@ def _affordable(ranks: Array, layers: int) -> Array:
 
 def _only(network: Network, replaced: Mapping[str, Array]) -> tuple[float, float]:
     scores = network.with_weights(replaced) if replaced else network.scores({})
-    return float(scores.loss[0]), float(scores.score[0])
+    loss, score = float(scores.loss[0]), float(scores.score[0])
+    return loss if np.isfinite(loss) else np.nan, score
 
 
 def _scorer(network: Network, layer: Layer, parameter: Array) -> Callable[[Array], tuple[float, float]]:
@@ -203,8 +204,9 @@ def findings(result: Subspace) -> Iterator[Finding]:
             if np.isfinite(chance := result.by_chance[t, j]):
                 better = bool(chance <= LEVEL)
                 text = (
-                    f"{layer}: its {result.tested_rank[t, j]:.0f} leading input directions serve "
-                    f"{'better than' if better else 'no better than'} random ones with the same singular values; rank "
+                    f"{layer}: its {result.tested_rank[t, j]:.0f} leading input "
+                    f"direction{'s serve' if result.tested_rank[t, j] > 1 else ' serves'} the network "
+                    f"{'better' if better else 'no better'} than random ones with the same singular values; rank "
                     f"{result.sufficient_rank[t, j]:.0f} of {result.full_rank[t, j]:.0f} keeps {_what_is_kept(result)}"
                 )
                 yield Finding(layer, step, text, better, LEVEL)
