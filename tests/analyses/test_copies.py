@@ -106,10 +106,10 @@ def test_chance_sets_do_about_as_much_damage(rng: np.random.Generator) -> None:
 
 
 def test_chance_synergies_are_stretched_to_the_same_damage(rng: np.random.Generator) -> None:
-    single, sets = np.array([1.0, 1, 3, 3, -1]), [np.array([0, 1]), np.array([2, 3]), np.array([0, 4])]
-    found = chance_synergies(np.array([3.0, 8, 0.5]), sets, single, total=4.0)
+    single, sets = np.array([1.0, 1, 3, 3, -1, 0, 0]), [np.array(pair) for pair in ((0, 1), (2, 3), (0, 4), (5, 6))]
+    found = chance_synergies(np.array([3.0, 8, 0.5, 0.1]), sets, single, total=4.0)
     # twice the damage gives twice the synergy; more damage is left as it is, and so is none
-    assert_allclose(found, [2 * (3 - 2), 8 - 6, 0.5])
+    assert_allclose(found, [2 * (3 - 2), 8 - 6, 2 * 0.5, 0.1])
     # quadratic loss: outputs v, damage of a set |sum v|², so a set of v sqrt(c) has c times the synergy
     outputs = rng.normal(size=(2, 3))
     for scale in (1.0, 2.0):

@@ -149,12 +149,12 @@ def chance_synergies(together: Array, sets: Sequence[Array], single: Array, *, t
         together: (M,) damage of each chance set.
         sets: M sets of rows.
         single: (N,) damage of each unit alone.
-        total: sum of the single damages in the set that is tested.
+        total: sum of the sizes of the single damages in the set that is tested.
 
     Returns:
         (M,) float64.
     """
-    sums = np.array([single[rows].sum() for rows in sets])
+    sums = np.array([np.abs(single[rows]).sum() for rows in sets])
     stretch = np.divide(total, sums, out=np.ones(len(sums)), where=sums > 0)
     return np.asarray(synergy(together, sets, single) * np.maximum(stretch, 1.0))
 

@@ -145,7 +145,8 @@ def _tests(
     numbers = []
     for rows, observed in zip(sets, found, strict=False):
         drawn = chance_sets(rows, labels, single, draws=draws, rng=rng) if np.isfinite(single).all() else []
-        by_chance = chance_synergies(damage(place, drawn).rise, drawn, single, total=float(single[rows].sum()))
+        total = float(np.abs(single[rows]).sum())
+        by_chance = chance_synergies(damage(place, drawn).rise, drawn, single, total=total)
         numbers.append(
             {
                 "set_by_chance": by_chance.mean(), "set_high_by_chance": np.quantile(by_chance, 1 - LEVEL),
