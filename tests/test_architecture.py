@@ -22,10 +22,14 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
     "journal": ({"errors"}, {"numpy", "isal"}, set()),
     "record": ({"_version", "errors", "places", "journal"}, {"numpy", "torch", "isal"}, set()),
     "store": ({"_version", "errors", "places", "journal"}, {"numpy", "h5py", "isal"}, set()),
-    "analyses": ({"errors", "places", "scores", "store"}, {"numpy"}, {"scipy", "sklearn", "umap", "pandas", "matplotlib"}),
+    "analyses": (
+        {"errors", "places", "scores", "store"},
+        {"numpy"},
+        {"scipy", "sklearn", "umap", "pandas", "matplotlib"},
+    ),
     "replay": ({"errors", "record", "scores", "store"}, {"numpy", "torch"}, set()),
     "report": (
-        {"_version", "errors", "places", "store", "analyses"},
+        {"_version", "errors", "places", "scores", "store", "analyses"},
         {"numpy", "jinja2", "markupsafe"},
         {"plotly", "matplotlib", "joblib", "threadpoolctl", "scipy"},
     ),

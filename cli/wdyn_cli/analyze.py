@@ -11,6 +11,7 @@ import click
 
 from wdyn_cli.choices import RUN_FILE, FilePath, analysis_options
 from wdyn_cli.progress import progress
+from wdyn_cli.replayed import evaluate_with
 
 
 @click.command()
@@ -37,7 +38,7 @@ def analyze(
     with progress() as tell:
         written = build_report(
             run_file, kind=report, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs,
-            out=output, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
+            evaluate=evaluate_with(), out=output, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
         )  # fmt: skip
     click.echo(written)
     if show:

@@ -25,22 +25,26 @@ STEPS = "A:B from A up to B, A:B:N every Nth of them, every:N of all, log:K so m
 JSON = click.option("--json", "as_json", is_flag=True, help="For a program instead of a person.")
 
 
+ONLY = click.option(
+    "--only", multiple=True, metavar="NAME", help="Run just this analysis, such as frame_potential (repeatable)."
+)
+QUICK = click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds.")
+
+
 def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which analyses, on which layers and steps."""
+    return ONLY(run_options(QUICK(command)))
+
+
+def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which layers and steps, and how."""
     for option in reversed(
         [
-            click.option(
-                "--only",
-                multiple=True,
-                metavar="NAME",
-                help="Run just this analysis, such as frame_potential (repeatable).",
-            ),
             click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable)."),
             click.option("--steps", metavar="WHICH", callback=_steps, help=STEPS),
             click.option(
                 "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in."
             ),
-            click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds."),
             click.option(
                 "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
             ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from wdyn_cli.progress import progress
+from wdyn_cli.replayed import evaluate_with
 
 
 @click.command()
@@ -15,7 +16,7 @@ def demo(quick: bool, show: bool) -> None:
     from wdyn.demo import run_demo
 
     with progress() as tell:
-        run, page = run_demo(quick=quick, progress=tell)
+        run, page = run_demo(quick=quick, evaluate=evaluate_with(), progress=tell)
     click.echo(f"run:  {run}\npage: {page}  (open it in a browser)")
     if show:
         click.launch(str(page))

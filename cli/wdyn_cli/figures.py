@@ -9,6 +9,7 @@ import click
 
 from wdyn_cli.choices import RUN_FILE, FilePath, analysis_options
 from wdyn_cli.progress import progress
+from wdyn_cli.replayed import evaluate_with
 
 
 def _formats(ctx: click.Context, option: click.Parameter, text: str) -> tuple[str, ...]:
@@ -42,6 +43,6 @@ def figures(
     with progress() as tell:
         written = write_figures(
             run_file, formats=formats, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs,
-            out=output, progress=tell,
+            evaluate=evaluate_with(), out=output, progress=tell,
         )  # fmt: skip
     click.echo("\n".join(map(str, written)))

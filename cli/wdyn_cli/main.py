@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from wdyn_cli.ablate import ablate
 from wdyn_cli.analyze import analyze
 from wdyn_cli.demo import demo
 from wdyn_cli.figures import figures
@@ -49,5 +50,5 @@ def main(debug: bool) -> None:
     """See how a network learned, from a file that holds the weights of every step."""
 
 
-for command in (analyze, demo, figures, info, verify):
+for command in (ablate, analyze, demo, figures, info, verify):
     main.add_command(command)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from wdyn.analyses import load as load_analysis
     from wdyn.record.recorder import Recorder
     from wdyn.record.schedule import at, dense_then, every, log_spaced
+    from wdyn.replay.evaluator import evaluator
     from wdyn.store.reader import open_run
     from wdyn.store.run import Run
 
@@ -29,6 +30,7 @@ _HOME = {
     "log_spaced": ("wdyn.record.schedule", "log_spaced"),
     "at": ("wdyn.record.schedule", "at"),
     "dense_then": ("wdyn.record.schedule", "dense_then"),
+    "evaluator": ("wdyn.replay.evaluator", "evaluator"),
     "open_run": ("wdyn.store.reader", "open_run"),
     "Run": ("wdyn.store.run", "Run"),
     "load_analysis": ("wdyn.analyses", "load"),
@@ -40,6 +42,7 @@ __all__ = [
     "__version__",
     "at",
     "dense_then",
+    "evaluator",
     "every",
     "load_analysis",
     "log_spaced",

@@ -13,6 +13,7 @@ from torch import nn
 from wdyn.places import REPORTS, RUNS
 from wdyn.record.recorder import Recorder
 from wdyn.report.build import build_report
+from wdyn.report.sections import Evaluate
 
 EPOCHS, BATCH, VALIDATION = 20, 60, 360
 
@@ -32,11 +33,14 @@ class LeNet300100(nn.Module):
         return out
 
 
-def run_demo(*, quick: bool = False, progress: Callable[[str, float], None] | None = None) -> tuple[Path, Path]:
+def run_demo(
+    *, quick: bool = False, evaluate: Evaluate | None = None, progress: Callable[[str, float], None] | None = None
+) -> tuple[Path, Path]:
     """Train LeNet-300-100 on scikit-learn's digits with every step recorded, and write the page.
 
     Args:
         quick: at most 100 steps, PCA in place of UMAP.
+        evaluate: as for `build_report`.
         progress: told the stage and its fraction.
 
     Returns:
@@ -46,7 +50,13 @@ def run_demo(*, quick: bool = False, progress: Callable[[str, float], None] | No
     run_file = RUNS / f"demo-{datetime.now(UTC):%Y%m%d-%H%M%S}.h5"
     _train(run_file, tell)
     page = build_report(
-        run_file, kind="html", quick=quick, out=REPORTS / "demo.html", command="wdyn demo", progress=progress
+        run_file,
+        kind="html",
+        quick=quick,
+        evaluate=evaluate,
+        out=REPORTS / "demo.html",
+        command="wdyn demo",
+        progress=progress,
     )
     return run_file, page
 

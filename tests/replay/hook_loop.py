@@ -40,7 +40,7 @@ def without_each_unit(model: nn.Module, after: nn.Module, axis: int, inputs: Ten
     with torch.no_grad():
         model(inputs)
         found = []
-        for unit in range(rows[at]):
+        for unit in range(rows[at]):  # noqa: B007, the hook reads it
             call = 0
             found.append(loss_and_accuracy(model(inputs), targets))
     handle.remove()

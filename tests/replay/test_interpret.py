@@ -1,11 +1,10 @@
 import json
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from tests.replay.families import FAMILIES, LeNet5
+from tests.replay.families import FAMILIES
 from wdyn.record.inventory import take_inventory
 from wdyn.record.program import export_program
 from wdyn.replay.interpret import Program

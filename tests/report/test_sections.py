@@ -9,7 +9,7 @@ import pytest
 
 from wdyn.analyses._charts import Lines, Table
 from wdyn.analyses._spec import Analysis
-from wdyn.report.sections import MISSING, make_section
+from wdyn.report.sections import MISSING, Given, make_section
 
 CHART = Table("numbers", {"a": [1]})
 
@@ -40,10 +40,14 @@ def test_what_it_computed_and_drew() -> None:
 def test_seed_and_progress_go_only_where_they_are_wanted() -> None:
     told: list[float] = []
     both = make_section(
-        "a", analysis(lambda run, *, seed, progress: progress(0.5) or seed), a_run(), seed=7, progress=told.append
+        "a",
+        analysis(lambda run, *, seed, progress: progress(0.5) or seed),
+        a_run(),
+        given=Given(seed=7),
+        progress=told.append,
     )
     assert (both.result, told) == (7, [0.5])
-    assert make_section("a", analysis(lambda run, seed=3: seed), a_run(), seed=9).result == 9
+    assert make_section("a", analysis(lambda run, seed=3: seed), a_run(), given=Given(seed=9)).result == 9
     assert make_section("a", analysis(lambda run, progress: progress(1.0)), a_run()).status == "ok"
 
 

@@ -47,13 +47,22 @@ def evaluator(
         MisuseError: the data do not fit the program, or targets not the outputs.
         RunFileError: the program is none that this wdyn runs.
     """
+    return ReplayEvaluator(run, program or program_of(run), sample_of(run, data), metric=metric)
+
+
+def sample_of(run: Run, data: tuple[Any, Any] | None) -> tuple[Any, Any]:
+    """Data, or the run's sample in their place.
+
+    Raises:
+        NotFoundError: there are neither.
+    """
     given = data or run.sample
     if given is None:
         raise NotFoundError(
-            f"{run.path}: no sample was recorded, so there is nothing to score on. Give data with --data FILE.npz "
-            "(arrays inputs and targets), or record with Recorder(model, sample=(inputs, targets))."
+            f"{run.path.name}: no sample was recorded, so there is nothing to score on. Give data: wdyn ablate RUN "
+            "--data FILE.npz (arrays inputs and targets), or record with Recorder(model, sample=(inputs, targets))."
         )
-    return ReplayEvaluator(run, program or program_of(run), (given[0], given[1]), metric=metric)
+    return given[0], given[1]
 
 
 class ReplayEvaluator:

@@ -108,7 +108,7 @@ class Program:
         """The operations whose value depends on any of these nodes, in order."""
         changed, found = set(names), []
         for each in self.operations:
-            if each.name not in changed and changed.intersection(each.needs):
+            if changed.intersection(each.needs):
                 changed.add(each.name)
                 found.append(each)
         return tuple(found)

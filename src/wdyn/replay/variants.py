@@ -121,17 +121,22 @@ class Batched:
 
     def __call__(self, one: Callable[[Any], Tensor], many: Any) -> Tensor:
         """Apply a function along the first axis of a tensor or of each of a dict of them."""
-        if self._possible:
+        if self._possible and _count(many) > 1:
             try:
                 with warnings.catch_warnings():
                     warnings.simplefilter("error")  # of an operation that torch does one after the other, slowly
                     return torch.vmap(one)(many)
             except (RuntimeError, UserWarning):
                 self._possible = False
-        if isinstance(many, Tensor):
-            return torch.stack([one(each) for each in many])
-        count = len(next(iter(many.values())))
-        return torch.stack([one({name: each[v] for name, each in many.items()}) for v in range(count)])
+        return torch.stack([one(_variant(many, v)) for v in range(_count(many))])
+
+
+def _count(many: Tensor | dict[str, Tensor]) -> int:
+    return len(many) if isinstance(many, Tensor) else len(next(iter(many.values())))
+
+
+def _variant(many: Tensor | dict[str, Tensor], number: int) -> Any:
+    return many[number] if isinstance(many, Tensor) else {name: each[number] for name, each in many.items()}
 
 
 def clamp_units(site: Site, value: Tensor, gone: Tensor, clamped: Tensor) -> Tensor:

@@ -16,8 +16,9 @@ from wdyn.errors import MisuseError, RunFileError
 from wdyn.places import default_report
 from wdyn.report.jobs import KEPT_BYTES, Progress, compute_sections
 from wdyn.report.provenance import provenance
-from wdyn.report.sections import Section
+from wdyn.report.sections import Evaluate, Given, Section
 from wdyn.report.write import replacing
+from wdyn.scores import Mode
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
@@ -52,6 +53,8 @@ def build_report(
     steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    evaluate: Evaluate | None = None,
+    mode: Mode = "zero",
     jobs: int = 1,
     out: str | Path | None = None,
     command: str = "",
@@ -67,6 +70,8 @@ def build_report(
         steps: step numbers, a slice over them (recorded steps from start up to stop, every so many) or LogSpaced.
         quick: take the instant analyses in place of the slow ones, and at most 100 steps unless `steps` says which.
         seed: for everything random.
+        evaluate: run -> evaluator, such as `wdyn.evaluator`; without it nothing that runs the network again is done.
+        mode: what happens to a unit that goes, see `wdyn.scores.Mode`.
         jobs: number of processes; with 1 all is done in this one.
         out: path of the report; `reports/<run name>.<kind>` when None. Missing folders are made.
         command: the command line, shown in the provenance.
@@ -88,7 +93,16 @@ def build_report(
     with (
         replacing(target, keep=run_file) as write,
         analysed(
-            run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs, progress=progress
+            run_file,
+            only=only,
+            layers=layers,
+            steps=steps,
+            quick=quick,
+            seed=seed,
+            evaluate=evaluate,
+            mode=mode,
+            jobs=jobs,
+            progress=progress,
         ) as found,
     ):
         facts = provenance(found.whole, found.run, command=command, seed=seed)
@@ -105,6 +119,8 @@ def analysed(
     steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    evaluate: Evaluate | None = None,
+    mode: Mode = "zero",
     jobs: int = 1,
     progress: Progress | None = None,
 ) -> Iterator[Analysed]:
@@ -114,7 +130,7 @@ def analysed(
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
         run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
-        sections = compute_sections(run, chosen, seed=seed, jobs=jobs, progress=progress)
+        sections = compute_sections(run, chosen, given=Given(seed, evaluate, mode), jobs=jobs, progress=progress)
         _tell_failures(run_file, sections)
         yield Analysed(whole, run, sections)
 

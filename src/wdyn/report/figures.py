@@ -15,7 +15,7 @@ from wdyn.analyses._charts import Chart, GraphThroughTime, HeatMap, MatrixThroug
 from wdyn.places import REPORTS
 from wdyn.report.build import Steps, analysed
 from wdyn.report.jobs import Progress
-from wdyn.report.sections import Section
+from wdyn.report.sections import Evaluate, Section
 from wdyn.report.write import replacing
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def write_figures(
     steps: Steps | None = None,
     quick: bool = False,
     seed: int = 0,
+    evaluate: Evaluate | None = None,
     jobs: int = 1,
     out: str | Path | None = None,
     progress: Progress | None = None,
@@ -64,6 +65,7 @@ def write_figures(
         steps: as for `build_report`; all when None.
         quick: take the instant analyses in place of the slow ones, and at most 100 steps unless `steps` says which.
         seed: for everything random.
+        evaluate: as for `build_report`.
         jobs: number of processes; with 1 all is done in this one.
         out: folder; `reports/<run name>-figures` when None. Missing folders are made.
         progress: called with a label and the fraction done in [0, 1].
@@ -80,7 +82,15 @@ def write_figures(
     folder = Path(out) if out is not None else REPORTS / f"{run_file.stem}-figures"
     written = []
     with analysed(
-        run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs, progress=progress
+        run_file,
+        only=only,
+        layers=layers,
+        steps=steps,
+        quick=quick,
+        seed=seed,
+        evaluate=evaluate,
+        jobs=jobs,
+        progress=progress,
     ) as found:
         for name, chart in _named_charts(found.sections):
             for ending in ["csv"] if isinstance(chart, Table) else formats:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cache
 from glob import escape
 from pathlib import Path
@@ -15,7 +16,7 @@ import numpy as np
 from wdyn.analyses import load
 from wdyn.analyses._spec import Analysis
 from wdyn.errors import MisuseError
-from wdyn.report.sections import Section, make_section
+from wdyn.report.sections import NOTHING, Given, Section, make_section, once
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
@@ -23,18 +24,23 @@ Progress = Callable[[str, float], object]
 
 # Weights kept in memory after the first analysis read them, by all processes together: the others then read them ten
 # times as fast, and with all else a report stays within 2 GB.
-KEPT_BYTES = 1 << 30
+KEPT_BYTES = 1 << 29
 
 
 def compute_sections(
-    run: Run, chosen: Mapping[str, Analysis], *, seed: int = 0, jobs: int = 1, progress: Progress | None = None
+    run: Run,
+    chosen: Mapping[str, Analysis],
+    *,
+    given: Given = NOTHING,
+    jobs: int = 1,
+    progress: Progress | None = None,
 ) -> list[Section]:
     """One section for each analysis, in their order.
 
     Args:
         run: the selected run.
         chosen: the analyses by name.
-        seed: for everything random.
+        given: what analyses may ask for; with several processes it must be picklable.
         jobs: number of processes. Each opens the file by itself and finds the analyses by their names.
         progress: called with a label and the fraction done in [0, 1].
 
@@ -48,13 +54,14 @@ def compute_sections(
         raise MisuseError(f"{jobs} processes cannot do anything. Give at least 1.")
     tell = progress or _silent
     jobs = min(jobs, len(chosen))
-    made = _here(run, chosen, seed, tell) if jobs < 2 else _in_processes(run, chosen, seed, jobs=jobs, tell=tell)
+    made = _here(run, chosen, given, tell) if jobs < 2 else _in_processes(run, chosen, given, jobs=jobs, tell=tell)
     tell("Writing", len(chosen) / (len(chosen) + 1))  # the one more is writing
     return [made[name] for name in chosen]
 
 
-def _here(run: Run, chosen: Mapping[str, Analysis], seed: int, tell: Progress) -> dict[str, Section]:
+def _here(run: Run, chosen: Mapping[str, Analysis], given: Given, tell: Progress) -> dict[str, Section]:
     made, parts = {}, len(chosen) + 1
+    given = replace(given, evaluate=once(given.evaluate))
     with _one_thread():
         for done, (name, analysis) in enumerate(chosen.items()):
 
@@ -62,7 +69,7 @@ def _here(run: Run, chosen: Mapping[str, Analysis], seed: int, tell: Progress) -
                 tell(label, (done + fraction) / parts)
 
             advance(0.0)
-            made[name] = make_section(name, analysis, run, seed=seed, progress=advance)
+            made[name] = make_section(name, analysis, run, given=given, progress=advance)
     return made
 
 
@@ -81,7 +88,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def _in_processes(
-    run: Run, chosen: Mapping[str, Analysis], seed: int, *, jobs: int, tell: Progress
+    run: Run, chosen: Mapping[str, Analysis], given: Given, *, jobs: int, tell: Progress
 ) -> dict[str, Section]:
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
@@ -89,7 +96,7 @@ def _in_processes(
     made: dict[str, Section] = {}
     slow_first = sorted(chosen, key=lambda name: chosen[name].when != "full")
     view = _View(run.path, tuple(run.layers), run.steps, KEPT_BYTES // jobs)
-    tasks = (delayed(_section)(view, name, seed) for name in slow_first)
+    tasks = (delayed(_section)(view, name, given) for name in slow_first)
     tell(f"{len(chosen)} analyses in {jobs} processes", 0.0)
     try:
         with parallel_config(backend="loky", inner_max_num_threads=1):
@@ -112,10 +119,10 @@ class _View(NamedTuple):
     keep: int
 
 
-def _section(view: _View, name: str, seed: int) -> Section:
+def _section(view: _View, name: str, given: Given) -> Section:
     run = _opened(view.path, view.keep)
     chosen = run.select(layers=[escape(layer) for layer in view.layers], steps=view.steps)
-    return make_section(name, load(name), chosen, seed=seed)
+    return make_section(name, load(name), chosen, given=given)
 
 
 @cache

@@ -7,14 +7,36 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from wdyn.errors import WdynError
+from wdyn.errors import NotFoundError, WdynError
+from wdyn.scores import Mode
 
 if TYPE_CHECKING:
     from wdyn.analyses._charts import Chart
+    from wdyn.analyses._evaluate import Evaluator
     from wdyn.analyses._spec import Analysis, Finding, Need
     from wdyn.store.run import Run
 
 Status = Literal["ok", "skipped", "failed"]
+Evaluate = Callable[["Run"], "Evaluator"]
+
+
+@dataclass(frozen=True)
+class Given:
+    """What an analysis may ask for besides the run.
+
+    Attributes:
+        seed: for everything random.
+        evaluate: makes the network of the run run again; what it raises says why that cannot be. It is called once,
+            when the first analysis asks for it.
+        mode: what happens to a unit that goes.
+    """
+
+    seed: int = 0
+    evaluate: Evaluate | None = None
+    mode: Mode = "zero"
+
+
+NOTHING = Given()
 
 
 @dataclass(frozen=True)
@@ -49,7 +71,12 @@ class Section:
 
 
 def make_section(
-    name: str, analysis: Analysis, run: Run, *, seed: int = 0, progress: Callable[[float], object] | None = None
+    name: str,
+    analysis: Analysis,
+    run: Run,
+    *,
+    given: Given = NOTHING,
+    progress: Callable[[float], object] | None = None,
 ) -> Section:
     """Compute one analysis; what it raises stays inside its section.
 
@@ -57,7 +84,7 @@ def make_section(
         name: name of the analysis.
         analysis: the analysis.
         run: the selected run.
-        seed: passed on where `compute` has a parameter of that name.
+        given: its parts are passed on where `compute` has parameters of their names.
         progress: called with fractions in [0, 1]; passed on likewise.
 
     Returns:
@@ -67,7 +94,12 @@ def make_section(
     missing = [MISSING[need] for need in sorted(analysis.needs) if not _offers(run, need)]
     if missing:
         return replace(section, status="skipped", reason=" ".join(missing))
-    offered = {"seed": seed, "progress": progress or _silent}
+    offered: dict[str, Any] = {"seed": given.seed, "mode": given.mode, "progress": progress or _silent}
+    if "evaluate" in analysis.needs:
+        try:
+            offered["evaluate"] = _evaluator(run, given)
+        except WdynError as error:
+            return replace(section, status="skipped", reason=str(error))
     wanted = inspect.signature(analysis.compute).parameters.keys() & offered.keys()
     try:
         result = analysis.compute(run, **{key: offered[key] for key in wanted})
@@ -82,7 +114,6 @@ MISSING: dict[Need, str] = {
     "metrics": "No metrics were logged. Call `rec.log(loss=...)` in the training loop to record them.",
     "sample": "No sample was recorded. Give one with `Recorder(model, sample=(inputs, targets))`.",
     "masks": "No pruning mask was recorded. Masks of `torch.nn.utils.prune` are recorded by themselves.",
-    "evaluate": "It needs scores of the recorded weights, and this run file alone cannot give them.",
 }
 
 
@@ -92,9 +123,29 @@ def _offers(run: Run, need: Need) -> bool:
         "metrics": lambda: bool(run.metrics),
         "sample": lambda: run.sample is not None,
         "masks": lambda: bool(run.masks(int(run.steps[-1]))),
-        "evaluate": lambda: False,
+        "evaluate": lambda: True,  # what makes it says why where it cannot
     }
     return offers[need]()
+
+
+def _evaluator(run: Run, given: Given) -> Evaluator:
+    if given.evaluate is None:
+        raise NotFoundError("The network has to run again for this. From Python, give evaluate=wdyn.evaluator.")
+    return given.evaluate(run)
+
+
+def once(evaluate: Evaluate | None) -> Evaluate | None:
+    """The same, called once for all analyses of one run; an error is raised each time."""
+    if evaluate is None:
+        return None
+    known: list[Evaluator] = []
+
+    def get(run: Run) -> Evaluator:
+        if not known:
+            known.append(evaluate(run))
+        return known[0]
+
+    return get
 
 
 def _silent(fraction: float) -> None:

@@ -1,0 +1,19 @@
+"""How a command lets the network of a run run again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+
+def evaluate_with(data: Path | None = None, model: str | None = None) -> Callable[[Any], Any]:
+    """A function from a run to its evaluator; nothing is loaded before it is called, here or in another process."""
+    return partial(_evaluator, data=data, model=model)
+
+
+def _evaluator(run: Any, *, data: Path | None, model: str | None) -> Any:
+    from wdyn.replay.request import requested_evaluator
+
+    return requested_evaluator(run, data_file=data, model=model)
