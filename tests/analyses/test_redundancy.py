@@ -255,7 +255,7 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
     result = compute(run, evaluate=DenseEvaluator(run, rng.normal(size=(20, inputs)), targets), progress=told.append)
     assert told[-1] == 1
     assert not any(finding.significant for finding in findings(result))
-    assert len(charts(result)) == 4
+    assert len(charts(result)) == 3 + np.isfinite(result.pair_synergy["fc1"]).any(axis=1).sum()
     assert np.isfinite(result.drop["fc1"]).all() == (case == "classes")
     if case == "equal rows":
         assert result.tested[0, 0] == 0  # all units are in the group, there are no others to compare with
@@ -275,7 +275,7 @@ def test_strange_layers(rng: np.random.Generator, case: str) -> None:
 
 def test_charts_show_the_result(planted: tuple[DenseRun, DenseEvaluator, Redundancy]) -> None:
     _, _, result = planted
-    bars, counts, lines, sets = charts(result)
+    bars, counts, _, lines, sets = charts(result)
     assert isinstance(bars, Bars)
     assert bars.y["copy"].tolist() == [3]
     assert sum(values[0] for values in bars.y.values()) == UNITS
@@ -286,9 +286,15 @@ def test_charts_show_the_result(planted: tuple[DenseRun, DenseEvaluator, Redunda
     assert sets.columns["synergy"][0] == result.set_synergy["fc1"][1, 0]
     assert isinstance(lines, Lines)
     cosine, synergy = result.pair_cosine["fc1"][1], result.pair_synergy["fc1"][1]
-    for i, middle in enumerate(lines.x):
-        here = synergy[(np.abs(cosine - middle) <= 0.05)]
-        assert np.isnan(lines.y["step 9"][i]) if not len(here) else lines.y["step 9"][i] == np.median(here)
+    assert lines.title.endswith("at step 9")
+    total = 0
+    for x, middle in zip(lines.x, lines.y["median"], strict=True):
+        here = np.floor(cosine * 10) == np.floor(x * 10)
+        total += here.sum()
+        assert_allclose([x, middle], [cosine[here].mean(), np.median(synergy[here])], rtol=1e-12, atol=1e-15)
+    assert total == np.isfinite(cosine).sum()
+    assert lines.x[-1] > 0.99  # the copies, which have a synergy
+    assert lines.y["median"][-1] > 0.3
     assert ANALYSIS.needs == {"layers", "evaluate"}
 
 

@@ -106,14 +106,17 @@ def test_numbers_do_not_depend_on_directions_or_scale_of_the_inputs(rng: np.rand
     assert_array_equal(turned.tested_rank, result.tested_rank)
 
 
-@pytest.mark.parametrize("initialisation", ["normal", "uniform"])
+@pytest.mark.parametrize("initialisation", ["normal", "uniform", "orthogonal"])
 @pytest.mark.slow
 def test_before_training_the_claim_keeps_its_level(rng: np.random.Generator, initialisation: str) -> None:
     """Inputs with a strong common direction, to which a network is most sensitive."""
     claims, trials = 0, 150
     x = rng.normal(size=(40, 9)) * np.geomspace(3, 0.1, 9) + 1
     for seed in range(trials):
-        draw = {"normal": rng.normal, "uniform": lambda size: rng.uniform(-1, 1, size)}[initialisation]
+        draw = {
+            "normal": rng.normal, "uniform": lambda size: rng.uniform(-1, 1, size),
+            "orthogonal": lambda size: np.linalg.qr(rng.normal(size=size).swapaxes(1, 2))[0].swapaxes(1, 2),
+        }[initialisation]  # fmt: skip
         run = DenseRun({"fc1": draw(size=(1, 8, 9)), "out": draw(size=(1, 3, 8))})
         evaluate = DenseEvaluator(run, x, rng.integers(0, 3, 40))
         claims += sum(finding.significant for finding in findings(compute(run, evaluate=evaluate, seed=seed)))

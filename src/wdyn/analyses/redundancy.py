@@ -12,7 +12,6 @@ from wdyn.analyses._charts import Array, Bars, Chart, Lines, Table
 from wdyn.analyses._copies import BYSTANDER, CARRIER, CLASSES, COPY
 from wdyn.analyses._evaluate import Evaluator
 from wdyn.analyses._groups import spaced
-from wdyn.analyses._neurons import quantiles
 from wdyn.analyses._redundancy_layer import CLAIM, LEVEL, SETS, Measured, UnitsAt, measure
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses.norms import movement, origin_of
@@ -197,7 +196,9 @@ def _padded(rows: list[Array]) -> Array:
 
 def charts(result: Redundancy) -> list[Chart]:
     """What the units are, synergy by cosine, and the sets of each layer."""
-    of_layers = [chart for layer in result.layers for chart in (_by_cosine(result, layer), _sets(result, layer))]
+    of_layers: list[Chart] = []
+    for layer in result.layers:
+        of_layers += [*_by_cosine(result, layer), _sets(result, layer)]
     return [*([_kinds(result)] if result.layers else []), _counts(result), *of_layers]
 
 
@@ -224,19 +225,20 @@ def _counts(result: Redundancy) -> Table:
     return Table(title="Aligned units, and what the units of each layer are", columns=columns)
 
 
-def _by_cosine(result: Redundancy, layer: str) -> Lines:
-    edges = np.linspace(-1, 1, BINS + 1)
-    y, bands = {}, {}
-    for t, step in enumerate(result.shown.tolist()):
-        cosine, found = result.pair_cosine[layer][t], result.pair_synergy[layer][t]
-        place = np.clip(np.digitize(cosine, edges) - 1, 0, BINS - 1)
-        here = np.where((place == np.arange(BINS)[:, None]) & np.isfinite(cosine), found, np.nan)
-        low, y[f"step {step}"], high = quantiles(here, (0.1, 0.5, 0.9)) if len(cosine) else [np.full(BINS, np.nan)] * 3
-        bands[f"step {step}"] = low, high
+def _by_cosine(result: Redundancy, layer: str) -> list[Lines]:
+    known = np.isfinite(result.pair_synergy[layer])
+    return [_pairs(result, layer, t, known[t]) for t in range(len(result.shown)) if known[t].any()]
+
+
+def _pairs(result: Redundancy, layer: str, t: int, known: Array) -> Lines:
+    cosine, found = result.pair_cosine[layer][t][known], result.pair_synergy[layer][t][known]
+    width = np.clip(np.floor((cosine + 1) * BINS / 2), 0, BINS - 1)
+    bins = [width == one for one in np.unique(width)]  # only those with a pair, so that the line has no gaps
+    low, middle, high = (np.array([np.quantile(found[here], share) for here in bins]) for share in (0.1, 0.5, 0.9))
     return Lines(
-        title="Do aligned units do more damage together? Pairs by their cosine, median", layer=layer,
-        x=(edges[1:] + edges[:-1]) / 2, y=y, bands=bands, reference={"no synergy": 0.0},
-        x_label="cosine of the pair", y_label="loss rise of both less the sum of each",
+        title=f"Do aligned units do more damage together? Pairs by their cosine at step {result.shown[t]}", layer=layer,
+        x=np.array([cosine[here].mean() for here in bins]), y={"median": middle}, bands={"median": (low, high)},
+        reference={"no synergy": 0.0}, x_label="cosine of the pair", y_label="loss rise, both less sum of each",
         band_label="10 to 90 % of pairs",
     )  # fmt: skip
 

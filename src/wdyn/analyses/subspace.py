@@ -27,6 +27,8 @@ MOST_WEIGHTS = 2**23  # in a layer: 20 random subspaces of a larger one take min
 class Subspace(Result):
     """Scores with the weight matrix of one layer replaced; NaN where it, or the network's loss, is not finite.
 
+    Pruned weights count as 0 in the matrix; what takes its place is not pruned.
+
     Attributes:
         shown: (T,) int64, the first and the last step, or the only one.
         left_out: layer to the reason why it was not replaced.
