@@ -246,7 +246,7 @@ def test_what_was_kept_is_not_inflated_again_and_belongs_to_nobody(tmp_path, arr
     path = make_run(tmp_path / "a.h5", arrays)
     count, honest = [], packed_source.decompress
     monkeypatch.setattr(packed_source, "decompress", lambda *a: count.append(1) or honest(*a))
-    for keep, again in ((10**9, 0), (0, 18), (5 * 4 * 32 * 834, 13)):  # room for none, five or all of the 18 chunks
+    for keep, again in ((10**9, 0), (0, 18), (32 * 3 * 2500 * 4, 9)):  # room for all, none or 32 of the 41 steps
         with wdyn.open_run(path, keep=keep) as run:
             blocks_of(run, "wide")[:] = 0
             for _, block in run.select(steps=[2, 50]).blocks("wide"):

@@ -8,7 +8,6 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import groupby, product
 from pathlib import Path
-from threading import Lock
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,6 +16,7 @@ from wdyn.errors import DamagedError, MisuseError
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.chunks import binding, checksum, decompress
 from wdyn.store.foreign import check, open_file, reading
+from wdyn.store.kept import Kept
 from wdyn.store.layout import (
     BITS,
     GROUPS,
@@ -45,27 +45,6 @@ class _Task(NamedTuple):
     target: tuple[Any, ...]
 
 
-class _Kept:
-    """Chunks that were inflated and checked, up to a number of bytes.
-
-    The first to come stay. To drop what was used longest ago would be of no use: each pass goes from the first step to
-    the last, and would drop just what the next pass begins with.
-    """
-
-    def __init__(self, room: int) -> None:
-        self._room, self._chunks, self._lock = room, dict[Any, Array](), Lock()
-
-    def get(self, key: Any, inflate: Callable[[], Array]) -> Array:
-        found = self._chunks.get(key)
-        if found is None:
-            found = inflate()
-            with self._lock:
-                if key not in self._chunks and found.nbytes <= self._room:
-                    self._room -= found.nbytes
-                    self._chunks[key] = found
-        return found
-
-
 class PackedSource:
     """A run.h5, checked against FORMAT.md when it is opened; see `Source`."""
 
@@ -83,7 +62,7 @@ class PackedSource:
             DamagedError: what was read does not match its checksum.
         """
         self.path = path
-        self._kept = _Kept(keep)
+        self._kept = Kept(keep)
         self._file = open_file(path)
         self._handles: dict[str, Any] = {}
         self._pool = ThreadPoolExecutor(THREADS, "wdyn-read")
@@ -169,6 +148,9 @@ class PackedSource:
         """Values of a tensor at some steps; see `Source.read`."""
         if not self._file:
             raise MisuseError(f"{self.path}: this run was closed. Open it again with wdyn.open_run.")
+        return self._kept.read((name, rows.start, rows.stop), positions, lambda at: self._inflate(name, at, rows))
+
+    def _inflate(self, name: str, positions: Array, rows: slice) -> Array:
         spec = self.tensors[name]
         path = f"{GROUPS[spec.role]}/{escape(name)}"
         entry = self.table.entries[path]
@@ -185,8 +167,7 @@ class PackedSource:
         """Nothing: a file that was packed holds the masks of each of its steps."""
 
     def _fill(self, out: Array, path: str, task: _Task) -> None:
-        chunk = self._kept.get((path, task.offset), lambda: self.chunk(path, task.offset))
-        out[task.target] = chunk[task.source]
+        out[task.target] = self.chunk(path, task.offset)[task.source]
 
     def _spread(self, tasks: Sequence[_Task], work: Callable[[_Task], None]) -> None:
         """Do all tasks, many in threads: inflating lets go of the interpreter."""
@@ -199,7 +180,7 @@ class PackedSource:
     def close(self) -> None:
         """Close the file; further calls do nothing."""
         self._pool.shutdown()
-        self._kept = _Kept(0)
+        self._kept = Kept(0)
         self._handles.clear()
         self._file.close()
 
