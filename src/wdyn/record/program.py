@@ -188,7 +188,8 @@ class _Inputs:
         if kind == "USER_INPUT" and not isinstance(value, Tensor):
             return plain(getattr(spec.arg, "value", value))
         if kind == "USER_INPUT":
-            sizes = [size if isinstance(size, int) else None for size in value.shape]
+            # a size that any will do for, or one that the graph itself fixes
+            sizes = [size if isinstance(size, int) else size.node.maybe_as_int() for size in value.shape]
             self.given.append({"node": node.name, "dtype": plain(value.dtype)["dtype"], "shape": sizes})
         elif kind in ("PARAMETER", "BUFFER") and (name := self._name(spec.target)) is not None:
             self.tensors[node.name] = name
