@@ -56,6 +56,7 @@ def write_journal(
     metrics: Mapping[str, Mapping[int, float]] | None = None,
     masks: Mapping[int, Mapping[str, np.ndarray]] | None = None,
     sample: tuple[np.ndarray, np.ndarray] | None = None,
+    program: Mapping[str, Any] | bytes | None = None,
     tied: Mapping[str, str] | None = None,
     left_out: Sequence[tuple[str, str]] = (),
     metadata: Mapping[str, Any] | None = None,
@@ -76,6 +77,7 @@ def write_journal(
         metrics: name to (step to value).
         masks: step to the whole set of masks (name to bool array) that holds from then on.
         sample: inputs and targets.
+        program: as an object or as its text, written after the first step.
         tied: alias to recorded name.
         left_out: (parameter, reason).
         metadata: the user's own facts.
@@ -113,6 +115,9 @@ def write_journal(
             packed = {name: np.packbits(mask.ravel(), bitorder="little") for name, mask in pending.pop(at).items()}
             writer.add(Kind.MASKS, encode_arrays(packed), at)
         writer.add(Kind.STEP, b"".join(_raw(arrays[s.name], s.dtype) for s in specs), step)
+        if program is not None:
+            writer.add(Kind.PROGRAM, program if isinstance(program, bytes) else json.dumps(program).encode(), step)
+            program = None
         if logged := {name: values[step] for name, values in (metrics or {}).items() if step in values}:
             writer.add(Kind.METRICS, json.dumps(logged).encode(), step)
     for step, note in notes:

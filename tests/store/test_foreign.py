@@ -9,6 +9,9 @@ import pytest
 import wdyn
 from tests.make_run import make_run
 from wdyn.errors import DamagedError, RunFileError
+from wdyn.journal.frame import MOST_PROGRAM
+from wdyn.store.chunks import binding, checksum
+from wdyn.store.describe import describe
 
 
 @pytest.fixture
@@ -19,6 +22,7 @@ def path(tmp_path, walk):
         metrics={"loss": {0: 1.0}},
         masks={3: {"fc1.weight": np.eye(3, 4) > 0}},
         sample=(np.ones(2), np.ones(2)),
+        program={"inputs": [], "nodes": [["relu", "aten.relu.default", [], {}, ""]]},
     )
 
 
@@ -28,7 +32,9 @@ def everything(path):
         values = [run.steps, run.times, run.metrics["loss"].values, *run.sample]
         for step in run.steps.tolist():
             values += [*run.state(step).values(), *run.masks(step).values()]
-        return [json.dumps(dict(run.meta), sort_keys=True), *(value.tobytes() for value in values)]
+        if run.program is None:
+            raise DamagedError(run.no_program)
+        return [json.dumps([dict(run.meta), dict(run.program)], sort_keys=True), *(value.tobytes() for value in values)]
 
 
 def refused(path, match):
@@ -174,14 +180,20 @@ def test_a_damaged_table_of_checksums_is_no_table(path):
 
 
 def forge(path, change):
+    """`forge_sums` that leaves the checksums of values alone."""
+    forge_sums(path, lambda file, index, sums: change(file, index))
+
+
+def forge_sums(path, change):
     """Let wdyn itself write a table of checksums over a changed file, as somebody with a purpose could."""
     with h5py.File(path, "a") as file:
         index = json.loads(file["checksums/index"][...].tobytes())
         sums = file["checksums/crc32"][...]
-        change(file, index)
+        change(file, index, sums)
         text = np.frombuffer(json.dumps(index).encode(), np.uint8)
         del file["checksums/index"]
         file["checksums/index"] = text
+        file["checksums/crc32"][...] = sums
         file["checksums/self"][0] = zlib.crc32(sums.tobytes(), zlib.crc32(text.tobytes()))
 
 
@@ -197,6 +209,68 @@ def test_a_tensor_that_is_not_among_the_facts_is_refused(path):
 def test_a_count_of_checksums_that_is_not_the_count_of_chunks_is_refused(path):
     forge(path, lambda file, index: index[-1].update(count=7))
     refused(path, "another number of checksums than of chunks")
+
+
+def replace_program(path, values, **options):
+    """Put another dataset in the place of the program, with checksums that match."""
+
+    def change(file, index, sums):
+        del file["program"]
+        file.create_dataset("program", data=values, **options)
+        entry = next(each for each in index if each["path"] == "program")
+        entry |= {"dtype": values.dtype.str, "shape": list(values.shape), "chunks": options.get("chunks")}
+        bound = binding("program", values.dtype, values.shape)
+        sums[entry["first"]] = checksum(bound, (0,) * values.ndim, values)
+
+    forge_sums(path, change)
+
+
+@pytest.mark.parametrize(
+    ("values", "options"),
+    [
+        (np.zeros((2, 2), np.uint8), {}),
+        (np.zeros(2, np.int32), {}),
+        (np.zeros(8, np.uint8), {"chunks": (8,), "shuffle": True, "compression": "gzip"}),
+        (np.zeros(MOST_PROGRAM + 1, np.uint8), {}),
+    ],
+)
+def test_a_program_that_is_no_row_of_bytes_or_too_long_is_refused(path, values, options):
+    replace_program(path, values, **options)
+    refused(path, "'program' has a name, shape or type")
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        (b"[1, 2]", "a list, no object"),
+        (b'{"inputs": [], "nodes": ', "Expecting value"),
+        (b'{"inputs": [], "nodes": [NaN]}', "NaN is no JSON"),
+        (b'{"inputs": [], "nodes": ' + b"[" * 70 + b"]" * 70 + b"}", "more than 64 lists in each other"),
+        (b'{"inputs": [], "nodes": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "lists in lists without end"),
+        (b'{"inputs": [], "nodes": [' + b"[]," * (1 << 20) + b"[]]}", "more than 1,048,576 lists"),
+        (b'{"inputs": [], "nodes": {}}', "without inputs and nodes"),
+        (b'{"inputs": [{"dtype": "float32"}], "nodes": []}', "without inputs and nodes"),
+        (b'{"inputs": [3], "nodes": []}', "without inputs and nodes"),
+        (b"\xff", "'utf-8' codec can't decode"),
+        (b"", "Expecting value"),
+    ],
+)
+def test_a_program_that_wdyn_would_not_write_is_none_and_costs_nothing_else(path, text, why):
+    replace_program(path, np.frombuffer(text, np.uint8))
+    with wdyn.open_run(path) as run:
+        assert run.program is None
+        assert run.no_program.startswith(f"it is not what wdyn would write ({why}")
+        assert run.state(34)
+        assert describe(run)["program"] is None
+
+
+def test_a_damaged_program_costs_nothing_else(path):
+    with h5py.File(path, "a") as file:
+        file["program"][3] ^= 1
+    with wdyn.open_run(path) as run:
+        assert run.program is None
+        assert run.no_program == "it does not match its checksum"
+        assert run.state(34)
 
 
 def test_attributes_of_others_do_no_harm(path):

@@ -132,6 +132,39 @@ def test_without_masks_anywhere_a_hole_ends_with_its_segment(tmp_path, walk):
     assert assert_only_truth(path, truth) == [0, 1, 2, 6, 7, 8]
 
 
+def flip_two(path, kind, following):
+    """Lose the second frame of a kind and the one behind it, which is of another."""
+    frames = survey(parts_folder(path))
+    first = frames_of(path, kind)[0 if kind is Kind.PROGRAM else 1]
+    second = frames[frames.index(first) + 1]
+    assert second.header.kind is following
+    for frame in (first, second):
+        flip(frame, header=True)
+
+
+def test_masks_lost_together_with_a_program_of_any_size_make_steps_unknown(tmp_path, walk):
+    steps, masks = walk({"w": (100,)}, steps=range(1, 7)), {2: {"w": FIRST}, 5: {"w": SECOND}}
+    program = {"nodes": ["x" * 50_000]}
+    path = write_journal(tmp_path / "a.h5", steps, masks=masks, program=program)
+    flip_two(path, Kind.PROGRAM, Kind.MASKS)
+    assert assert_only_truth(path, masked(steps, masks)) == [1, 5, 6]
+
+
+@pytest.mark.parametrize(
+    ("options", "left"),
+    [
+        ({"program": {"inputs": [], "nodes": []}}, [1, 3, 4, 5]),
+        ({"notes": [(4, {"what": "no program", "reason": "switched off"})]}, [1, 3, 4, 5]),
+        ({}, [1]),  # nobody knows what the hole held
+    ],
+)
+def test_where_the_program_is_accounted_for_a_hole_is_as_small_as_it_looks(tmp_path, walk, options, left):
+    steps = walk({"w": (10_000,)}, steps=range(1, 6))
+    path = write_journal(tmp_path / "a.h5", steps, metrics={"loss": dict.fromkeys(steps, 0.5)}, **options)
+    flip_two(path, Kind.STEP, Kind.METRICS)
+    assert assert_only_truth(path, {step: arrays["w"] for step, arrays in steps.items()}) == left
+
+
 def test_masks_repeated_at_each_segment_end_the_doubt(tmp_path, walk):
     steps = walk({"w": (100,)}, steps=range(9))
     masks = {1: {"w": FIRST}, 3: {"w": FIRST}, 6: {"w": FIRST}}  # as written right after the schema

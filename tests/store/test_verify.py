@@ -63,6 +63,7 @@ def test_what_is_not_a_run_is_an_error(tmp_path):
     [
         (Kind.SCHEMA, Damage("seg-000000.wdj, schema", None)),
         (Kind.SAMPLE, Damage("seg-000000.wdj, sample", None)),
+        (Kind.PROGRAM, Damage("seg-000000.wdj, program", None)),
         (Kind.METRICS, Damage("seg-000000.wdj, metrics", (1, 1))),
         (Kind.NOTE, Damage("seg-000000.wdj, note", (1, 1))),
         (Kind.MASKS, Damage("seg-000000.wdj, masks", (1, 1))),
@@ -72,6 +73,7 @@ def test_every_kind_of_frame_of_a_journal_is_checked(tmp_path, walk, kind, damag
     path = write_journal(
         tmp_path / "a.h5", walk({"w": (3,)}, steps=range(4)), sample=(np.ones(3), np.ones(3)),
         metrics={"loss": {1: 0.5}}, masks={1: {"w": np.array([True, False, True])}},
+        program={"inputs": [], "nodes": []},
         notes=[(1, {"what": "skipped", "reason": "slow"}), (3, {"what": "closed", "reason": "close()"})],
         steps_per_segment=3,
     )  # fmt: skip

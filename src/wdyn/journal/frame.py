@@ -50,9 +50,11 @@ class Kind(IntEnum):
     METRICS = 4  # JSON object, name to number
     SAMPLE = 5  # named arrays: inputs and targets
     NOTE = 6  # JSON object about the recording itself: a gap, skipped steps, the end
+    PROGRAM = 7  # JSON object: the forward pass; at most once in a journal
 
 
 _KINDS = frozenset(Kind)
+MOST_PROGRAM = 1 << 25  # bytes of a PROGRAM frame's payload
 
 
 @dataclass(frozen=True)

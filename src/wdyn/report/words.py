@@ -66,8 +66,8 @@ def visible(text: Any) -> str:
 
 
 def telling(notes: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Notes with something to say: that a recording was closed, as it should be, is none."""
-    return [note for note in notes if note.get("what") != "closed"]
+    """Notes with something to say of the numbers: that a recording was closed, or holds no program, is none."""
+    return [note for note in notes if note.get("what") not in ("closed", "no program")]
 
 
 def moment(created: str) -> str:

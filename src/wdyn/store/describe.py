@@ -9,6 +9,7 @@ from typing import Any
 
 from wdyn.errors import DamagedError
 from wdyn.places import parts_folder
+from wdyn.store.programs import NO_PROGRAM
 from wdyn.store.run import Array, Run
 
 
@@ -20,7 +21,7 @@ def describe(run: Run) -> dict[str, Any]:
 
     Returns:
         JSON-able dict: file, condition, checksum, bytes, steps, parameters, layers, left_out, masks, metrics, sample,
-        notes and the facts of the recording.
+        program, notes and the facts of the recording.
     """
     meta = run.meta
     raw = len(run.steps) * sum(spec.nbytes for spec in run.parameters.values())
@@ -44,6 +45,8 @@ def describe(run: Run) -> dict[str, Any]:
         "kept_by_masks": {name: [int(mask.sum()), mask.size] for name, mask in _last_masks(run).items()},
         "metrics": {name: len(metric.steps) for name, metric in run.metrics.items()},
         "sample": None if run.sample is None else [list(part.shape) for part in run.sample],
+        "program": _program(run),
+        "no_program": run.no_program,
         "notes": list(run.notes),
         "metadata": meta["metadata"],
     }
@@ -70,7 +73,8 @@ def as_text(facts: dict[str, Any]) -> str:
         ],
         *[("metric", f"{name}  {count} values") for name, count in facts["metrics"].items()],
         *([] if facts["sample"] is None else [("sample", " and ".join(map(str, facts["sample"])))]),
-        *[("note", note_text(note)) for note in facts["notes"] if note.get("what") != "closed"],
+        ("program", _program_text(facts["program"]) or f"none: {facts['no_program']}"),
+        *[("note", note_text(note)) for note in facts["notes"] if note.get("what") not in ("closed", NO_PROGRAM)],
         *[("metadata", f"{key} = {value}") for key, value in facts["metadata"].items()],
     ]
     return "\n".join(f"{label:9} {printable(text)}" for label, text in rows)
@@ -97,6 +101,24 @@ def printable(text: str, length: int = 300) -> str:
     """One line that a terminal shows as it is: signs that would move or reorder text are escaped, long text is cut."""
     plain = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in text)
     return plain if len(plain) <= length else plain[: length - 4] + " ..."
+
+
+def _program(run: Run) -> dict[str, Any] | None:
+    if run.program is None:
+        return None
+    inputs = [{"dtype": each["dtype"], "shape": each["shape"]} for each in run.program["inputs"]]
+    return {"operations": len(run.program["nodes"]), "inputs": inputs}
+
+
+def _program_text(program: dict[str, Any] | None) -> str:
+    """What it can do in one line; empty for none."""
+    if program is None:
+        return ""
+    shapes = [
+        f"{each['dtype']} ({', '.join('any' if size is None else str(size) for size in each['shape'])})"
+        for each in program["inputs"]
+    ]
+    return f"runs again: {program['operations']} operations on {' and '.join(shapes) or 'no input'}"
 
 
 def _last_masks(run: Run) -> dict[str, Array]:

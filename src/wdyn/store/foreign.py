@@ -16,6 +16,7 @@ from h5py import h5d, h5l, h5t, h5z
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError, RunFileError
+from wdyn.journal.frame import MOST_PROGRAM
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.chunks import Array, binding, checksum
 from wdyn.store.layout import (
@@ -29,6 +30,7 @@ from wdyn.store.layout import (
     META,
     METRICS,
     OLDEST,
+    PROGRAM,
     SELF,
     SINCE,
     STEP,
@@ -267,11 +269,18 @@ def _check_meta(meta: dict[str, Any], found: dict[str, h5py.Dataset], path: Path
         if group in GROUPS.values():
             good = expected.pop(full, None) == (dataset.shape, dataset.dtype)
         else:
-            good = full in _PLAIN or full in (INPUTS, TARGETS) or _is_member(group, rest, dataset)
+            good = full in _PLAIN or full in (INPUTS, TARGETS)
+            good = good or (_is_program(dataset) if full == PROGRAM else _is_member(group, rest, dataset))
         if not good:
             raise _foreign(path, full, "has a name, shape or type")
     for name in expected:
         raise _foreign(path, name, "is missing")
+
+
+def _is_program(dataset: h5py.Dataset) -> bool:
+    """Text of a size that wdyn may have written; what it says is looked at when it is asked for."""
+    plain = dataset.dtype == np.uint8 and dataset.ndim == 1 and dataset.chunks is None
+    return bool(plain and dataset.shape[0] <= MOST_PROGRAM)
 
 
 def _is_member(group: str, rest: str, dataset: h5py.Dataset) -> bool:

@@ -46,7 +46,9 @@ class Losses:
     unsure: dict[int, str] = field(default_factory=dict)
 
 
-def losses(entries: list[Frame | Hole], schema: Schema, unreadable: Collection[Frame]) -> Losses:
+def losses(
+    entries: list[Frame | Hole], schema: Schema, unreadable: Collection[Frame], *, program_lost: bool = False
+) -> Losses:
     """Go through a journal in order of writing and keep account of what a hole makes unknown.
 
     A hole that may have held masks makes the masks unknown until the next MASKS frame. Where the whole journal has
@@ -56,8 +58,9 @@ def losses(entries: list[Frame | Hole], schema: Schema, unreadable: Collection[F
         entries: of `survey`.
         schema: of the run.
         unreadable: MASKS frames that do not match their checksums.
+        program_lost: whether a hole may have held the program, which is as large as it likes.
     """
-    account = _Account(_Sizes.of(entries, schema))
+    account = _Account(_Sizes.of(entries, schema, program_lost=program_lost))
     following = _steps_behind(entries)
     for entry, then in zip(entries, following, strict=True):
         if isinstance(entry, Hole):
@@ -109,9 +112,10 @@ class _Sizes:
     step: int
     small: int  # most that metrics and notes take
     masks: tuple[int, int]  # least and most
+    program: bool  # whether one may be in a hole
 
     @classmethod
-    def of(cls, entries: Iterable[Frame | Hole], schema: Schema) -> _Sizes:
+    def of(cls, entries: Iterable[Frame | Hole], schema: Schema, *, program_lost: bool) -> _Sizes:
         headers = [entry.header for entry in entries if isinstance(entry, Frame)]
         small = [each.length for each in headers if each.kind in (Kind.METRICS, Kind.NOTE)]
         masked = any(each.kind is Kind.MASKS for each in headers)
@@ -120,7 +124,7 @@ class _Sizes:
         least = _masks_frame({}) if masked else min((_masks_frame({n: b}) for n, b in bits.items()), default=_LEAST)
         text = len(schema.to_json())
         return cls(masked, HEADER_SIZE + text, HEADER_SIZE + schema.nbytes,
-                   max([_SMALL, *small]) + HEADER_SIZE, (least, _masks_frame(bits)))  # fmt: skip
+                   max([_SMALL, *small]) + HEADER_SIZE, (least, _masks_frame(bits)), program_lost)  # fmt: skip
 
     def may_hold_steps(self, hole: Hole) -> bool:
         lost, room = self._unexplained(hole)
@@ -131,7 +135,8 @@ class _Sizes:
         lost, room = self._unexplained(hole)
         if lost is None:
             return True
-        small = max(self.small, room) if hole.index < 2 else self.small  # a sample is as large as it likes
+        any_size = hole.index < 2 or self.program  # a sample, too, is as large as it likes
+        small = max(self.small, room) if any_size else self.small
         least, most = self.masks
         for steps in range(lost):
             others = lost - steps - 1

@@ -14,12 +14,13 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError, RunFileError
-from wdyn.journal.frame import Kind, decode_arrays
+from wdyn.journal.frame import MOST_PROGRAM, Kind, decode_arrays
 from wdyn.journal.lock import live_holder
 from wdyn.journal.scan import Frame, Hole, read_schema, survey
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
 from wdyn.store.holes import Loss, losses
+from wdyn.store.programs import NO_PROGRAM, StoredProgram
 from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, read_only, stored_dtype
 
 _MOST_OPEN = 32  # segment files at a time
@@ -63,10 +64,14 @@ class JournalSource:
         self._offsets = dict(zip(self.tensors, np.cumsum([0, *sizes]).tolist(), strict=False))
         self.metrics = _metrics(small[Kind.METRICS])
         self.masks = _mask_tracks(small[Kind.MASKS], self.tensors)
-        self.losses = losses(entries, self.schema, unreadable)
+        has_program = any(frame.header.kind is Kind.PROGRAM for frame in self.written)
+        has_none = any(note.get("what") == NO_PROGRAM for note in notes)
+        self.losses = losses(entries, self.schema, unreadable, program_lost=not has_program and not has_none)
         self._unsure = {step: why for step, why in self.losses.unsure.items() if step in steps}
-        notes = [_note(each) for each in self.losses.found] + [_unread(frame) for frame in unreadable] + notes
+        notes = [_note(each) for each in self.losses.found] + [each for f in unreadable for each in _unread(f)] + notes
         self.meta: dict[str, Any] = _with_optimizer(self.schema.meta, notes)
+        self._program = next((text for _, text in small[Kind.PROGRAM] if len(text) <= MOST_PROGRAM), None)
+        self.program = StoredProgram(lambda: self._program, self.meta["notes"])
         self._sample = next((each for each in self.written if each.header.kind is Kind.SAMPLE), None)
         text = ",".join(f"{frame.header.checksum:08x}" for frame in self.written)
         self.checksum = f"{crc32(text.encode()):08x}"
@@ -140,8 +145,8 @@ class JournalSource:
         return (out.astype("<u4") << np.uint32(16)).view("<f4") if spec.dtype == "bfloat16" else out
 
     def _read_small(self) -> tuple[dict[Kind, list[_Payload]], list[Frame]]:
-        """Frame and payload of all metrics, masks and notes, and the frames of those kinds that are damaged."""
-        small: dict[Kind, list[_Payload]] = {Kind.METRICS: [], Kind.MASKS: [], Kind.NOTE: []}
+        """Frame and payload of all these kinds, and the frames of them that are damaged."""
+        small: dict[Kind, list[_Payload]] = {kind: [] for kind in (Kind.METRICS, Kind.MASKS, Kind.NOTE, Kind.PROGRAM)}
         unreadable = []
         for frame in self.written:
             if frame.header.kind in small:
@@ -232,9 +237,12 @@ def _note(loss: Loss) -> dict[str, Any]:
     return {"what": "damaged", "reason": loss.reason, "step": loss.after, **steps}
 
 
-def _unread(frame: Frame) -> dict[str, Any]:
+def _unread(frame: Frame) -> list[dict[str, Any]]:
     kind, step = frame.header.kind.name.lower(), frame.header.step
-    return {"what": "damaged", "reason": f"{kind} of step {step} lost: {frame.lost()}", "step": step}
+    lost = {"what": "damaged", "reason": f"{kind} of step {step} lost: {frame.lost()}", "step": step}
+    if frame.header.kind is not Kind.PROGRAM:
+        return [lost]
+    return [lost, {"what": NO_PROGRAM, "reason": "it was damaged in the journal", "step": step}]
 
 
 def _metrics(payloads: list[_Payload]) -> dict[str, Metric]:

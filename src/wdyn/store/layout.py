@@ -16,6 +16,7 @@ GROUPS = {"weight": WEIGHTS, "buffer": BUFFERS}  # by role
 BITS, SINCE = "bits", "since"
 STEP, VALUE = "step", "value"
 INPUTS, TARGETS = "sample/inputs", "sample/targets"
+PROGRAM = "program"
 INDEX, CRC32, SELF = "checksums/index", "checksums/crc32", "checksums/self"
 
 STEPS_PER_CHUNK = 32

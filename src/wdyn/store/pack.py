@@ -149,6 +149,7 @@ def _compare(file: Path, source: JournalSource) -> None:
     packed = PackedSource(file)
     try:
         same = packed.steps.tolist() == source.steps.tolist() and packed.meta["run_id"] == source.meta["run_id"]
+        same = same and packed.program.text == source.program.text
         if not same or _frame_checksums(packed, source) != [frame.header.checksum for frame in source.frames]:
             raise DamagedError(f"{file}: does not hold what its journal holds. The journal {folder.name} stands.")
     finally:

@@ -23,6 +23,7 @@ from wdyn.store.layout import (
     INPUTS,
     MASKS,
     METRICS,
+    PROGRAM,
     SINCE,
     STEP,
     STEPS,
@@ -32,6 +33,7 @@ from wdyn.store.layout import (
     escape,
     unescape,
 )
+from wdyn.store.programs import StoredProgram
 from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, read_only, stored_dtype
 
 THREADS = min(4, os.cpu_count() or 1)
@@ -74,6 +76,7 @@ class PackedSource:
 
     def _load(self) -> None:
         self.meta, self.table = check(self._file, self.path)
+        self.program = StoredProgram(self._program_text, self.meta["notes"])
         self.checksum = self.table.own
         self.steps, self.times = self.whole(STEPS), self.whole(TIME)
         tensors = [TensorSpec(n, role, dtype, tuple(shape)) for n, role, dtype, shape in self.meta["tensors"]]
@@ -96,6 +99,16 @@ class PackedSource:
         if INPUTS not in self.table.entries:
             return None
         return Sample(self.whole(INPUTS), self.whole(TARGETS))
+
+    def _program_text(self) -> bytes | None:
+        if PROGRAM not in self.table.entries:
+            return None
+        if not self._file:
+            raise self._closed()
+        return self.whole(PROGRAM).tobytes()
+
+    def _closed(self) -> MisuseError:
+        return MisuseError(f"{self.path}: this run was closed. Open it again with wdyn.open_run.")
 
     def whole(self, path: str) -> Array:
         """All values of a dataset that is not chunked, checked, read-only.
@@ -147,7 +160,7 @@ class PackedSource:
     def read(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
         """Values of a tensor at some steps; see `Source.read`."""
         if not self._file:
-            raise MisuseError(f"{self.path}: this run was closed. Open it again with wdyn.open_run.")
+            raise self._closed()
         return self._kept.read((name, rows.start, rows.stop), positions, lambda at: self._inflate(name, at, rows))
 
     def _inflate(self, name: str, positions: Array, rows: slice) -> Array:

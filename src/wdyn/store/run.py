@@ -44,7 +44,7 @@ class Run:
         self._source = source
         self._positions = np.arange(len(source.steps)) if positions is None else positions
         self.path: Path = source.path
-        self.steps: Array = _frozen(source.steps[self._positions])
+        self.steps: Array = read_only(source.steps[self._positions])  # indexed, hence a copy
         every = (Layer(**fields) for fields in source.meta["layers"])
         self.layers: Mapping[str, Layer] = MappingProxyType(
             {each.name: each for each in (every if layers is None else layers)}
@@ -58,7 +58,7 @@ class Run:
     @property
     def times(self) -> Array:
         """(S,) float64, wall time of each step in seconds since 1970."""
-        return _frozen(self._source.times[self._positions])
+        return read_only(self._source.times[self._positions])
 
     @property
     def left_out(self) -> tuple[LeftOut, ...]:
@@ -79,6 +79,16 @@ class Run:
     def sample(self) -> Sample | None:
         """The data given as `sample=`, if any was."""
         return self._source.sample
+
+    @property
+    def program(self) -> Mapping[str, Any] | None:
+        """The model's forward pass as data, as it was exported once for all steps; None where `no_program` says why."""
+        return self._source.program.content
+
+    @property
+    def no_program(self) -> str:
+        """Why there is no program, in words; empty where there is one."""
+        return self._source.program.missing
 
     @property
     def meta(self) -> Mapping[str, Any]:
@@ -245,7 +255,8 @@ class Run:
     def _layer(self, name: str) -> Layer:
         if name not in self.layers:
             listed = ", ".join(f"{each.name} ({each.rows}, {each.columns})" for each in self.layers.values())
-            raise NotFoundError(f"{self.path}: no layer {name!r}. {_has(listed)}{_nearest(name, self.layers)}")
+            has = f"It has: {listed}." if listed else "It has no layer that gives neuron rows."
+            raise NotFoundError(f"{self.path}: no layer {name!r}. {has}{_nearest(name, self.layers)}")
         return self.layers[name]
 
     def _matching(self, globs: str | Sequence[str] | None) -> list[Layer]:
@@ -281,14 +292,6 @@ class Run:
         if not len(self.steps):
             return "no step"
         return f"{len(self.steps)} steps from {self.steps[0]} to {self.steps[-1]}"
-
-
-def _frozen(array: Array) -> Array:
-    return read_only(array.copy())
-
-
-def _has(listed: str) -> str:
-    return f"It has: {listed}." if listed else "It has no layer that gives neuron rows."
 
 
 def _nearest(name: str, names: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.layout import chunk_shape
+from wdyn.store.programs import StoredProgram
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Condition = Literal["finished", "recording", "interrupted"]
@@ -94,6 +95,10 @@ class Source(Protocol):
     @property
     def sample(self) -> Sample | None:
         """The sample, read when asked for."""
+
+    @property
+    def program(self) -> StoredProgram:
+        """The forward pass, read when asked for."""
 
     def read(self, name: str, positions: Array, rows: slice = slice(None)) -> Array:
         """Values of a tensor at some steps.

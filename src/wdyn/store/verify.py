@@ -131,4 +131,4 @@ def _verify_journal(source: JournalSource, report: Callable[[float], object]) ->
 def _damage(frame: Frame) -> Damage:
     kind, step = frame.header.kind, frame.header.step
     name = frame.path.name if kind is Kind.STEP else f"{frame.path.name}, {kind.name.lower()}"
-    return Damage(name, None if kind in (Kind.SCHEMA, Kind.SAMPLE) else (step, step))
+    return Damage(name, None if kind in (Kind.SCHEMA, Kind.SAMPLE, Kind.PROGRAM) else (step, step))

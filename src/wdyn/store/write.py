@@ -24,6 +24,7 @@ from wdyn.store.layout import (
     MASKS,
     META,
     METRICS,
+    PROGRAM,
     SELF,
     SINCE,
     STEP,
@@ -77,6 +78,8 @@ def _write_small(writer: _Writer, source: Source) -> None:
     if source.sample is not None:
         writer.plain(INPUTS, source.sample.inputs)
         writer.plain(TARGETS, source.sample.targets)
+    if (program := source.program.text) is not None:
+        writer.plain(PROGRAM, np.frombuffer(program, np.uint8))
 
 
 def _json(content: Any) -> Array:
