@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wdyn.record.recorder import Recorder
     from wdyn.record.schedule import at, dense_then, every, log_spaced
     from wdyn.replay.evaluator import evaluator
+    from wdyn.replay.model import replayed
     from wdyn.store.reader import open_run
     from wdyn.store.run import Run
 
@@ -31,6 +32,7 @@ _HOME = {
     "at": ("wdyn.record.schedule", "at"),
     "dense_then": ("wdyn.record.schedule", "dense_then"),
     "evaluator": ("wdyn.replay.evaluator", "evaluator"),
+    "replayed": ("wdyn.replay.model", "replayed"),
     "open_run": ("wdyn.store.reader", "open_run"),
     "Run": ("wdyn.store.run", "Run"),
     "load_analysis": ("wdyn.analyses", "load"),
@@ -47,6 +49,7 @@ __all__ = [
     "load_analysis",
     "log_spaced",
     "open_run",
+    "replayed",
 ]
 
 

@@ -32,6 +32,7 @@ class DenseEvaluator:
         whole = np.issubdtype(targets.dtype, np.integer)
         self.classes = next(reversed(run.layers.values())).rows if whole else 0
         self.score_name = "accuracy" if whole else ""
+        self.labels = targets if whole else None
 
     def at(self, step: int) -> DenseNetwork:
         return DenseNetwork(self, self._run.state(step))
@@ -59,6 +60,9 @@ class DenseNetwork:
         with np.errstate(invalid="ignore"):
             means = [self._mean(active[self._of._targets == c]) for c in range(self._of.classes)]
         return Activity(active.mean(axis=0), np.reshape(means, (self._of.classes, active.shape[1])))
+
+    def features(self) -> np.ndarray:
+        return self._values(self._state, {})[-2]
 
     def taylor(self, place: str) -> np.ndarray:
         """Minus activation x gradient, the gradient by the chain rule from the outputs back."""

@@ -36,6 +36,9 @@ class Network(Protocol):
     def activity(self, place: str) -> Activity:
         """Mean activity of the units of a place."""
 
+    def features(self) -> Array:
+        """(B, p) float, what the last layer reads, for an evaluator that has `labels`."""
+
     def taylor(self, place: str) -> Array:
         """(N,) float64, first-order estimate of how much the loss rises when a unit's output becomes 0.
 
@@ -54,6 +57,8 @@ class Evaluator(Protocol):
         examples: number of examples.
         classes: C, or 0 where targets are no classes.
         score_name: `accuracy`, the name of the user's metric, or empty where there is only a loss.
+        labels: (B,) int, class of each example; None where examples have none, or where the outputs are not those of
+            the run's last layer.
     """
 
     @property
@@ -74,6 +79,10 @@ class Evaluator(Protocol):
 
     @property
     def score_name(self) -> str:
+        """See the class."""
+
+    @property
+    def labels(self) -> Array | None:
         """See the class."""
 
     def at(self, step: int) -> Network:

@@ -120,8 +120,9 @@ class Analysis:
 
     Attributes:
         title: heading of its section.
-        compute: run -> result. A keyword parameter `seed: int` or `progress: Callable[[float], object]` is passed by
-            the pipeline where the function has one; every other keyword has a default.
+        compute: run -> result. A keyword parameter `seed: int`, `progress: Callable[[float], object]`, `mode: Mode` or
+            `evaluate: Evaluator` is passed by the pipeline where the function has one; every other keyword has a
+            default, and so has `evaluate` where it is not among the needs.
         charts: result -> charts.
         reading: one or two sentences on how to read the charts and where the quantity comes from.
         needs: what a run must offer, by default a layer; an unmet need becomes a section that says so.

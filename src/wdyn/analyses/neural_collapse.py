@@ -15,6 +15,7 @@ from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.errors import MisuseError
 
 if TYPE_CHECKING:
+    from wdyn.analyses._evaluate import Evaluator
     from wdyn.store.run import Layer, Run
 
 SHOWN = 60
@@ -34,8 +35,9 @@ NC = {
     "nc4": "NC4: network against nearest class mean",
 }
 NEED_FEATURES = (
-    "NC1, NC3, NC4 and NC2 of the class means need the features of the last hidden layer: "
-    "compute(run, features=..., labels=...). The rows of the classifier alone tell NC2 of the rows."
+    "NC1, NC3, NC4 and NC2 of the class means need the features of the last hidden layer: a run that can run again on "
+    "a sample with classes, or compute(run, features=..., labels=...). The rows of the classifier alone tell NC2 of "
+    "the rows."
 )
 
 
@@ -72,6 +74,7 @@ def compute(
     *,
     features: Callable[[int], Array] | None = None,
     labels: Array | None = None,
+    evaluate: Evaluator | None = None,
     seed: int = 0,
     progress: Callable[[float], object] | None = None,
 ) -> NeuralCollapse:
@@ -82,6 +85,7 @@ def compute(
         features: step -> (n, p) inputs of the classifier at that step, one row per point, the same points at each step.
         labels: (n,) int, class of each point, which is the number of its row in the classifier; the targets of the
             run's sample when omitted.
+        evaluate: where features come from when none are given.
         seed: of the random rows and the shuffled labels that the numbers are compared with.
         progress: is told the share that is done, in [0, 1].
 
@@ -91,6 +95,8 @@ def compute(
     Raises:
         MisuseError: features without labels, or of another shape than labels and classifier.
     """
+    if features is None and evaluate is not None and evaluate.labels is not None:
+        features, labels = _replayed(evaluate), evaluate.labels
     chosen = run.select(steps=run.steps[shown_steps(run.steps, SHOWN)])
     classifier = list(run.layers.values())[-1:]
     tables = _nothing(len(chosen.steps), len(classifier))
@@ -116,6 +122,10 @@ def compute(
         live=tables["live"], points=tables["points"], reason=_reason(classifier, tables["live"]),
         features_reason=NEED_FEATURES if features is None else "",
     )  # fmt: skip
+
+
+def _replayed(evaluate: Evaluator) -> Callable[[int], Array]:
+    return lambda step: evaluate.at(step).features()
 
 
 def _nothing(steps: int, layers: int) -> dict[str, Array]:
@@ -254,7 +264,7 @@ def _table(result: NeuralCollapse) -> Table:
             np.nan,
             np.nan,
             "",
-            "need the features of the last hidden layer: compute(run, features=...)",
+            "need the features of the last hidden layer: a run that can run again, or compute(run, features=...)",
         )
     else:
         for name, label in NC.items():

@@ -63,8 +63,10 @@ class ModuleEvaluator:
     """A `wdyn.analyses._evaluate.Evaluator` that calls a module, slowly, whatever its forward pass does.
 
     Units are clamped where their layer gives them, before the activation function: what lies behind it only a program
-    tells. Attributes as of `ReplayEvaluator`.
+    tells. Attributes as of `ReplayEvaluator`; it has no labels, since what the last layer reads is not known either.
     """
+
+    labels = None
 
     def __init__(
         self, run: Run, module: nn.Module, data: tuple[tuple[Any, ...], Any], *, metric: Metric | None = None
@@ -179,6 +181,14 @@ class ModuleNetwork:
                 by_class += one_hot.T @ rows
         class_mean = by_class / objective.counts[:, None] if objective.targets.ndim == 1 else by_class * torch.nan
         return Activity((total / self._of.examples).numpy(), class_mean.numpy())
+
+    def features(self) -> Array:
+        """None here: the evaluator has no labels.
+
+        Raises:
+            NotFoundError: always.
+        """
+        raise NotFoundError("a module without a program does not tell what its last layer reads.")
 
     def taylor(self, place: str) -> Array:
         """First-order estimate of the loss rise for each unit of a place."""

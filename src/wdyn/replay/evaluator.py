@@ -74,6 +74,9 @@ class ReplayEvaluator:
         examples: number of examples.
         classes: C, or 0 where targets are no classes or more than 256.
         score_name: `accuracy`, the name of the metric, or empty.
+        labels: (B,) int, class of each example; None where there is not one each, or the outputs are not those of the
+            run's last layer.
+        features_node: whose value the last layer reads; empty without labels.
         program: of the run.
         sites: name of a place to where it is in the program.
         shapes: of the program's values for a small batch.
@@ -97,6 +100,8 @@ class ReplayEvaluator:
         self.sites, self.left_out = find_sites(program, run.layers, self.shapes)
         self.places = {site.name: Place(site.name, site.units, site.kind) for site in self.sites.values()}
         self.classes = self.objective.classes
+        self.features_node = self._last_read() if self.objective.one_class_each else ""
+        self.labels = targets.numpy() if self.features_node else None
         named = getattr(metric, "__name__", "metric") if metric else ""
         self.score_name = named or ("accuracy" if self.objective.has_classes else "")
 
@@ -112,6 +117,21 @@ class ReplayEvaluator:
                 self._networks.pop(next(iter(self._networks)))
             self._networks[step] = ReplayNetwork(self, tensors)
         return self._networks[step]
+
+    def _last_read(self) -> str:
+        """The node that the run's last layer reads, where it gives the outputs, one row for each example."""
+        last = list(self._run.layers.values())[-1:]
+        nodes = [node for node, name in self.program.tensors.items() if last and name == last[0].parameter]
+        for each in self.program.operations:
+            if each.kind == "aten.linear.default" and each.positional[1]["node"] in nodes:
+                node: str = each.positional[0]["node"]
+                gives_outputs = not any(
+                    tensor in later.needs
+                    for later in self.program.after([each.name])
+                    for tensor in self.program.tensors
+                )
+                return node if gives_outputs and len(self.shapes[node]) == 2 else ""
+        return ""
 
     def inputs(self, examples: slice) -> Values:
         """Inputs of the program for some examples."""

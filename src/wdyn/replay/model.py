@@ -43,7 +43,7 @@ class Replay:
             return self._program({**self._fixed, **bound(self._program, args, kwargs)})
 
 
-def replay_run(run: Run, step: int) -> Replay:
+def replayed(run: Run, step: int) -> Replay:
     """A recorded step, ready to run again.
 
     Args:

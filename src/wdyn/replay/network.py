@@ -97,6 +97,16 @@ class ReplayNetwork:
                 counts += one_hot.sum(0)
         return Activity((total / positions).numpy(), (by_class / counts[:, None]).numpy())
 
+    def features(self) -> Array:
+        """(B, p) what the last layer reads.
+
+        Raises:
+            NotFoundError: the evaluator has no `labels`, so there are none.
+        """
+        if not (node := self._of.features_node):
+            raise NotFoundError("examples have no class each, or the outputs are not those of the run's last layer.")
+        return torch.cat([values[node].float() for _, values in self._prefix((node,))]).numpy()
+
     def taylor(self, place: str) -> Array:
         """First-order estimate of the loss rise for each unit of a place.
 

@@ -89,6 +89,11 @@ class Objective:
         return self.has_classes and shape[:-1] == tuple(self._targets.shape) and len(shape) > 2
 
     @property
+    def one_class_each(self) -> bool:
+        """Whether each example has one class, and each class an output."""
+        return self.has_classes and not self._one_logit and self._targets.ndim == 1 and bool((self._targets >= 0).all())
+
+    @property
     def targets(self) -> Tensor:
         """(B, ...) of all examples."""
         return self._targets

@@ -9,13 +9,13 @@ Two roads lead from the units to the outputs:
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from wdyn.replay.interpret import Operation, Program, Values, compute
 from wdyn.replay.places import Site
@@ -123,10 +123,9 @@ class Batched:
         """Apply a function along the first axis of a tensor or of each of a dict of them."""
         if self._possible and _count(many) > 1:
             try:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("error")  # of an operation that torch does one after the other, slowly
+                with sdpa_kernel(SDPBackend.MATH):  # the fused one would do one variant after the other
                     return torch.vmap(one)(many)
-            except (RuntimeError, UserWarning):
+            except RuntimeError:
                 self._possible = False
         return torch.stack([one(_variant(many, v)) for v in range(_count(many))])
 

@@ -130,7 +130,9 @@ def analysed(
         if not len(whole.steps):
             raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
         run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
-        sections = compute_sections(run, chosen, given=Given(seed, evaluate, mode), jobs=jobs, progress=progress)
+        sections = compute_sections(
+            run, chosen, given=Given(seed, None if quick and not only else evaluate, mode), jobs=jobs, progress=progress
+        )
         _tell_failures(run_file, sections)
         yield Analysed(whole, run, sections)
 

@@ -95,12 +95,14 @@ def make_section(
     if missing:
         return replace(section, status="skipped", reason=" ".join(missing))
     offered: dict[str, Any] = {"seed": given.seed, "mode": given.mode, "progress": progress or _silent}
-    if "evaluate" in analysis.needs:
+    parameters = inspect.signature(analysis.compute).parameters
+    if "evaluate" in parameters:
         try:
             offered["evaluate"] = _evaluator(run, given)
         except WdynError as error:
-            return replace(section, status="skipped", reason=str(error))
-    wanted = inspect.signature(analysis.compute).parameters.keys() & offered.keys()
+            if "evaluate" in analysis.needs:
+                return replace(section, status="skipped", reason=str(error))
+    wanted = parameters.keys() & offered.keys()
     try:
         result = analysis.compute(run, **{key: offered[key] for key in wanted})
         charts, findings = tuple(analysis.charts(result)), tuple(analysis.findings(result))

@@ -202,6 +202,23 @@ class Run:
         arrays = {name: self._masked(name, positions)[0, ...] for name in wanted}
         return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
 
+    def replay(self, step: int) -> Any:
+        """The network of one step, ready to be called as the model was, without the code that defined it.
+
+        Args:
+            step: one of `steps`.
+
+        Returns:
+            A function of the model's arguments, see `wdyn.replay.model.Replay`. It needs torch.
+
+        Raises:
+            NotFoundError: no such step, no program, or tensors that it needs were not recorded.
+            RunFileError: the program is none that this wdyn runs.
+        """
+        import wdyn  # the front door alone knows the rooms that lie further on
+
+        return wdyn.replayed(self, step)
+
     def masks(self, step: int) -> dict[str, Array]:
         """The pruning masks at one step.
 
