@@ -60,8 +60,11 @@ def load_data(path: Path) -> tuple[Any, Any]:
         MisuseError: it is no such file.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files} if hasattr(file, "files") else {}
+        loaded = np.load(path, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            raise ValueError("it holds one array without a name")
+        with loaded as file:
+            arrays = {name: file[name] for name in file.files}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise MisuseError(f"{path}: no .npz file that can be read ({error}).") from error
     several = sorted((name for name in arrays if name.startswith("inputs_")), key=lambda name: (len(name), name))
