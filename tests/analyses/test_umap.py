@@ -127,10 +127,14 @@ def test_charts_draw_the_result_and_state_the_settings(rng: np.random.Generator)
 
 
 @pytest.mark.slow
-def test_paths_are_calmer_than_steps_in_random_order(rng: np.random.Generator) -> None:
-    result = compute(MemoryRun({"fc": clumps(rng, 20)}))
-    # 1.4 to 2 over four seeds, and 1 for a control that shuffles nothing
-    assert np.nanmean(result.motion_shuffled) > 1.2 * np.nanmean(result.motion)
+def test_paths_are_calmer_than_steps_in_random_order() -> None:
+    """Over several networks: UMAP rounds differently on each processor, and one picture goes either way now and then."""
+    ratios = []
+    for number in range(6):
+        result = compute(MemoryRun({"fc": clumps(np.random.default_rng(number), 20)}))
+        ratios.append(np.nanmean(result.motion_shuffled) / np.nanmean(result.motion))
+    # twelve networks gave 0.8 to 2.3, 1.6 on average; a control that shuffles nothing gives 1
+    assert np.exp(np.mean(np.log(ratios))) > 1.2
 
 
 @pytest.mark.slow
