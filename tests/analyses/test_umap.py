@@ -128,7 +128,7 @@ def test_charts_draw_the_result_and_state_the_settings(rng: np.random.Generator)
 
 @pytest.mark.slow
 def test_paths_are_calmer_than_steps_in_random_order() -> None:
-    """Over several networks: UMAP rounds differently on each processor, and one picture goes either way now and then."""
+    """Over several networks: UMAP rounds differently on each processor, and one picture goes either way at times."""
     ratios = []
     for number in range(6):
         result = compute(MemoryRun({"fc": clumps(np.random.default_rng(number), 20)}))
