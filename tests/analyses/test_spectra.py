@@ -24,6 +24,25 @@ def test_agrees_with_jacobi_rotations(rng: np.random.Generator, shape: tuple[int
         assert_allclose(values, reference.singular_values(rows), rtol=1e-9)
 
 
+@pytest.mark.parametrize("shape", [(64, 64), (63, 90), (90, 64), (70, 200)])
+@pytest.mark.parametrize("rank", [3, 50])
+def test_large_layers_agree_with_a_decomposition_of_the_matrix_itself(
+    rng: np.random.Generator, shape: tuple[int, int], rank: int
+) -> None:
+    values = np.linspace(2, 1, rank)  # apart, so that each direction stands alone
+    values[0] = 3
+    left, right = (np.linalg.qr(rng.normal(size=(2, size, rank)))[0] for size in shape)
+    block = (left * values) @ right.swapaxes(-1, -2)
+    found = decompose(block)
+    # squares are exact to about 1e-15 of the largest, 9
+    assert_allclose(found.values[:, :rank], np.broadcast_to(values, (2, rank)), rtol=1e-13)
+    assert_array_equal(found.values[:, rank:], 0)
+    along = np.abs(found.directions @ right)  # (2, 10, rank)
+    # a direction is off by the squares' error over their distance, here 0.04
+    assert_allclose(along[:, : min(rank, 10)], np.broadcast_to(np.eye(rank)[:10], (2, min(rank, 10), rank)), atol=1e-12)
+    assert_array_equal(found.directions[:, rank:], 0)
+
+
 def test_small_values_keep_what_float32_weights_hold(rng: np.random.Generator) -> None:
     left, right = (np.linalg.qr(rng.normal(size=(60, 6)))[0] for _ in range(2))
     values = np.array([1, 1e-2, 1e-4, 1e-6, 1e-9, 0])

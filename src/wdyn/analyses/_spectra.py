@@ -11,6 +11,9 @@ from wdyn.analyses._random_matrix import TRACY_WIDOM_HIGH, largest_eigenvalue
 from wdyn.errors import MisuseError
 
 LEADING = 10  # dimension of the subspaces compared, and singular values drawn
+WORTH_SPLITTING = (
+    64  # from this size on, a few eigenvectors and all values one matrix at a time beat all of all at once
+)
 
 
 class Decomposition(NamedTuple):
@@ -58,8 +61,8 @@ def decompose(block: Array, leading: int = LEADING) -> Decomposition:
     scale = np.ldexp(1.0, np.frexp(peak)[1] - 1)  # a power of two is exact and keeps squares in range
     wide = np.divide(np.where(finite[..., None], block, 0), scale[..., None, None], dtype=np.float64)
     n, d = wide.shape[-2:]
-    squares, vectors = np.linalg.eigh(wide @ wide.swapaxes(-1, -2) if n <= d else wide.swapaxes(-1, -2) @ wide)
-    squares, vectors = squares[..., ::-1], vectors[..., : -leading - 1 : -1].swapaxes(-1, -2)
+    gram = wide @ wide.swapaxes(-1, -2) if n <= d else wide.swapaxes(-1, -2) @ wide
+    squares, vectors = _leading(gram, leading)
     squares = np.where(squares > max(n, d) * np.finfo(np.float64).eps * squares[..., :1], squares, 0.0)
     values = np.sqrt(squares)
     top = values[..., : vectors.shape[-2], None]
@@ -68,6 +71,37 @@ def decompose(block: Array, leading: int = LEADING) -> Decomposition:
     )
     live = (finite & (wide != 0).any(axis=-1)).sum(axis=-1)
     return Decomposition(values * scale[..., None], np.where(top > 0, directions, 0.0), live, (~finite).sum(axis=-1))
+
+
+def _leading(gram: Array, wanted: int) -> tuple[Array, Array]:
+    """All eigenvalues of symmetric matrices, falling, and the eigenvectors of the first as rows.
+
+    Args:
+        gram: (..., M, M) float64.
+        wanted: number of eigenvectors.
+
+    Returns:
+        (..., M) and (..., min(wanted, M), M) float64.
+    """
+    size = gram.shape[-1]
+    if size < WORTH_SPLITTING:
+        squares, vectors = np.linalg.eigh(gram)
+        return squares[..., ::-1], vectors[..., : -wanted - 1 : -1].swapaxes(-1, -2)
+    found = [_leading_of_one(each, min(wanted, size)) for each in gram.reshape(-1, size, size)]
+    squares, vectors = (np.reshape(part, (*gram.shape[:-2], *part[0].shape)) for part in zip(*found, strict=True))
+    return squares, vectors
+
+
+def _leading_of_one(gram: Array, wanted: int) -> tuple[Array, Array]:
+    """See `_leading`; takes half the time of finding all eigenvectors."""
+    from scipy.linalg import eigh_tridiagonal, lapack
+
+    size = len(gram)
+    reflectors, diagonal, beside, scales, _ = lapack.dsytrd(gram, lower=1, lwork=64 * size)
+    squares, _ = lapack.dsterf(diagonal, beside)
+    _, inner = eigh_tridiagonal(diagonal, beside, select="i", select_range=(size - wanted, size - 1))
+    inner[1:], _, _ = lapack.dormqr("L", "N", reflectors[1:, :-1], scales, inner[1:], 64 * size)
+    return squares[::-1], inner[:, ::-1].T
 
 
 def principal_angles(a: Array, b: Array) -> Array:
