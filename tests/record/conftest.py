@@ -9,9 +9,9 @@ import pytest
 import torch
 from torch.optim import optimizer as torch_optimizer
 
-from wdyn.record import packing
+from wdyn.record import packing, program
 
-really_pack = packing.pack
+really_pack, really_export = packing.pack, program.export_program
 
 
 @pytest.fixture(autouse=True)
@@ -27,6 +27,21 @@ def journal_only(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]]:
 @pytest.fixture
 def packing_on(journal_only: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(packing, "pack", really_pack)
+
+
+@pytest.fixture(autouse=True)
+def nothing_exported(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No export, which takes longer than all else here, unless a test asks for it."""
+
+    def refuse(*_: object) -> None:
+        raise program.ProgramError("not in this test")
+
+    monkeypatch.setattr(program, "export_program", refuse)
+
+
+@pytest.fixture
+def exporting_on(nothing_exported: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program, "export_program", really_export)
 
 
 @pytest.fixture(autouse=True)

@@ -26,6 +26,8 @@ class Frames:
     notes: list[tuple[int, dict[str, Any]]] = field(default_factory=list)
     optimizers: list[str] = field(default_factory=list)  # seen at work, each once
     sample: dict[str, np.ndarray] | None = None
+    program: dict[str, Any] | None = None
+    no_program: list[str] = field(default_factory=list)  # why
 
 
 def read(run_file: Path) -> Frames:
@@ -48,10 +50,15 @@ def read(run_file: Path) -> Frames:
                 note = json.loads(payload)
                 if note["what"] == "optimizer":
                     found.optimizers.append(note["reason"])
+                elif note["what"] == "no program":
+                    found.no_program.append(note["reason"])
                 else:
                     found.notes.append((header.step, note))
             case Kind.SAMPLE:
                 found.sample = dict(decode_arrays(payload))
+            case Kind.PROGRAM:
+                assert found.program is None
+                found.program = json.loads(payload)
     return found
 
 

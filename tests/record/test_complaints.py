@@ -71,7 +71,7 @@ def test_a_long_list_of_missing_steps_is_summed_up(tmp_path):
     journal = Journal.__new__(Journal)
     journal.missing = [Missing("gap", str(i), 3 * i, 3 * i + 1, 2) for i in range(100)]
     journal.lost_metrics = journal.lost_notes = 0
-    journal.sample = None
+    journal.unwritten = {}
     with pytest.warns(UserWarning, match=r"2 steps from 57 to 58 \(gap: 19\); 160 more steps from 60 to 298\.$"):
         Complaints(tmp_path / "a.h5").missing(journal)
 

@@ -740,11 +740,12 @@ update()
     assert fc1_steps(tmp_path / "a.h5") == list(range(6))
 
 
-def test_the_first_frames(tmp_path):
+def test_the_first_frames(tmp_path, exporting_on):
     model = small()
     with Recorder(model, tmp_path / "a.h5", sample=(torch.zeros(1, 4), torch.zeros(1))):
         train(model, 1)
-    assert read(tmp_path / "a.h5").kinds == [Kind.SCHEMA, Kind.SAMPLE, Kind.STEP, Kind.NOTE, Kind.STEP, Kind.NOTE]
+    kinds = [Kind.SCHEMA, Kind.SAMPLE, Kind.STEP, Kind.NOTE, Kind.STEP, Kind.PROGRAM, Kind.NOTE]
+    assert read(tmp_path / "a.h5").kinds == kinds
     lock = parts_folder(tmp_path / "a.h5") / "lock"
     assert not lock.exists()
     assert json.loads(read(tmp_path / "a.h5").schema.to_json())["meta"]["layers"]

@@ -221,7 +221,7 @@ def test_lost_notes_and_scalars_are_counted_and_cost_no_step(tmp_path, monkeypat
             train(model, 1)
             rec.log(loss=1.0)
     assert read(tmp_path / "a.h5").order == [0, 1, 2, 3]
-    text = "these are missing: what 3 calls of log() gave; 2 notes on the recording."  # the optimizer's and the end's
+    text = "these are missing: what 3 calls of log() gave; 3 notes on the recording."  # of optimizer, program and end
     assert str(caught[-1].message).endswith(text)
 
 

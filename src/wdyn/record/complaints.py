@@ -45,8 +45,7 @@ class Complaints:
             lost.append(f"{sum(missing.count for missing in more)} more steps from {more[0].first} to {more[-1].last}")
         if journal.lost_metrics:
             lost.append(f"what {journal.lost_metrics} calls of log() gave")
-        if journal.sample is not None:
-            lost.append("the sample")
+        lost += [f"the {kind.name.lower()}" for kind in journal.unwritten]
         if journal.lost_notes:
             lost.append(f"{journal.lost_notes} notes on the recording")
         if lost:

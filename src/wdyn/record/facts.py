@@ -122,6 +122,17 @@ def checked_patterns(patterns: object) -> tuple[str, ...]:
     return names
 
 
+def single_number(value: Any) -> float:
+    """A number, or the one number of a tensor or array.
+
+    Raises:
+        Exception: it is none; of whatever type the value raises.
+    """
+    if isinstance(value, str | bytes):
+        raise TypeError(f"{value!r} is text")
+    return float(value.item() if hasattr(value, "item") else value)
+
+
 def _whole(digits: str) -> int:
     if len(digits) > MOST_DIGITS:
         raise ValueError(f"a whole number of {len(digits)} digits")

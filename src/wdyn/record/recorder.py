@@ -26,7 +26,8 @@ from wdyn.record.choice import check_each_matches
 from wdyn.record.claim import abandon, checked_path, claim, claim_default, default_path
 from wdyn.record.complaints import Complaints
 from wdyn.record.distributed import is_first_rank
-from wdyn.record.facts import check_arguments, checked_metadata, checked_patterns, checked_sample, facts
+from wdyn.record.exporting import Exporter
+from wdyn.record.facts import check_arguments, checked_metadata, checked_patterns, checked_sample, facts, single_number
 from wdyn.record.hooks import OptimizerHooks, was_skipped
 from wdyn.record.inventory import unwrapped
 from wdyn.record.schedule import every
@@ -67,6 +68,7 @@ class Recorder:
         exclude: str | Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         when_behind: WhenBehind = "wait",
+        program: bool = True,
     ) -> None:
         """Record the initial weights as step 0 and attach.
 
@@ -80,6 +82,8 @@ class Recorder:
             exclude: names or globs to leave out of these.
             metadata: whatever JSON can hold, stored with the run.
             when_behind: if the disk is slower than the training, `wait` for it or `skip` steps, which is noted.
+            program: keep the forward pass too, so that the run needs no code of the model to run again. The export
+                takes up to some seconds, once, after the first update.
 
         Raises:
             MisuseError: an argument cannot work; the text says which and why.
@@ -92,9 +96,9 @@ class Recorder:
         if self._closed:
             self.path = Path(os.path.abspath(file or default_path(name)))
             return
-        included, excluded = checked_patterns(include), checked_patterns(exclude)
-        snapshot = Snapshot(model, included, excluded)
-        check_each_matches(snapshot.inventory, included, excluded)
+        patterns = checked_patterns(include), checked_patterns(exclude)
+        snapshot = Snapshot(model, *patterns)
+        check_each_matches(snapshot.inventory, *patterns)
         arrays = None if sample is None else checked_sample(sample)
         meta = facts(model, snapshot, optimizer=optimizer, schedule=schedule, metadata=checked_metadata(metadata))
         self._schedule, self._wait = schedule, when_behind == "wait"
@@ -105,7 +109,7 @@ class Recorder:
         self.path = claim_default(name) if file is None else claim(file)
         self._complaints = Complaints(self.path)
         self._start(model, snapshot, Schema(snapshot.tensors, meta))
-        self._attach(optimizer, arrays)
+        self._attach(model, optimizer, arrays, program=program)
 
     def _start(self, model: nn.Module, snapshot: Snapshot, schema: Schema) -> None:
         try:
@@ -118,9 +122,12 @@ class Recorder:
             raise
         self._writer = Writer(journal, self._camera.pool)
 
-    def _attach(self, optimizer: Optimizer | None, sample: Mapping[str, Any] | None) -> None:
+    def _attach(
+        self, model: nn.Module, optimizer: Optimizer | None, sample: Mapping[str, Any] | None, *, program: bool
+    ) -> None:
         if sample is not None:
             self._put(Kind.SAMPLE, encode_arrays(sample))
+        self._exporter = Exporter(model, sample, wanted=program, active=lambda: self._active, put=self._put)
         self._hand_over(self._camera.capture())
         self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
         atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
@@ -157,6 +164,7 @@ class Recorder:
             return
         self._guarded(self._camera.check)
         self._guarded(self._note_newcomers)
+        self._exporter.close()
         self._hooks.detach()
         self._hand_over_missing()
         self._writer.finish()
@@ -219,6 +227,7 @@ class Recorder:
             self._complaints.trouble(self._writer.journal)
         if self._keeps(self.step_count):
             self._record()
+        self._exporter.after_update()
 
     def _keeps(self, step: int) -> bool:
         try:
@@ -275,7 +284,7 @@ class Recorder:
         values = {}
         for name, value in scalars.items():
             try:
-                values[name] = _scalar(value)
+                values[name] = single_number(value)
             except Exception as error:
                 self._complaints.once("log() takes single numbers, and other values are left out", f"{name}: {error}")
         if values:
@@ -289,9 +298,3 @@ class Recorder:
             f"recording ended at step {self.step_count}: {reason}. What was recorded is whole and training goes "
             f"on. Make the Recorder when the model has its final form, or a new one after the change"
         )
-
-
-def _scalar(value: Any) -> float:
-    if isinstance(value, str | bytes):
-        raise TypeError(f"{value!r} is text")
-    return float(value.item() if hasattr(value, "item") else value)

@@ -82,7 +82,7 @@ class Journal:
         missing: steps that could not be written, or were not handed over.
         lost_metrics: calls of log() of which nothing was written.
         lost_notes: notes that could not be written.
-        sample: the payload of the sample while it could not be written.
+        unwritten: payloads of the sample and the program while they could not be written.
         trouble: the first refusal of the disk, in words.
     """
 
@@ -104,7 +104,7 @@ class Journal:
         self._unnoted: list[Missing] = []
         self.missing: list[Missing] = []
         self.lost_metrics = self.lost_notes = 0
-        self.sample: bytes | None = None
+        self.unwritten: dict[Kind, bytes] = {}
         self.trouble: str | None = None
 
     def write(self, kind: Kind, payload: Payload, *, step: int, time_: float) -> bool:
@@ -152,9 +152,9 @@ class Journal:
     def close(self, step: int) -> None:
         """Write the last notes, whatever the disk said before, and close."""
         self._silent_until = 0.0
-        sample, self.sample = self.sample, None
-        if sample is not None:
-            self.write(Kind.SAMPLE, sample, step=0, time_=time.time())
+        unwritten, self.unwritten = self.unwritten, {}
+        for kind, payload in unwritten.items():
+            self.write(kind, payload, step=0, time_=time.time())
         self._note_missing(time.time())
         self.lost_notes += len(self._unnoted)
         self.write(Kind.NOTE, note("closed", "the recording was closed"), step=step, time_=time.time())
@@ -204,8 +204,8 @@ class Journal:
             self.lost_metrics += 1
         elif kind is Kind.NOTE:
             self.lost_notes += 1
-        elif kind is Kind.SAMPLE:
-            self.sample = bytes(payload)
+        elif kind in (Kind.SAMPLE, Kind.PROGRAM):
+            self.unwritten[kind] = bytes(payload)
         elif kind in _OF_STEPS:
             self.miss(Missing("gap", self._last_error, step, step))
 
