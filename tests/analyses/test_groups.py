@@ -10,6 +10,7 @@ from tests.reference import linkage as reference
 from wdyn.analyses._groups import (
     FALSE_CLAIM,
     Mode,
+    average,
     chance_distance,
     cosines,
     cut,
@@ -49,6 +50,26 @@ def test_tree_agrees_with_linkage_by_definition(rng: np.random.Generator, mode: 
     assert_allclose(tree[:, 2], [height for height, _ in joins], rtol=1e-12)
     for height in (joins[0][0] * 1.001, joins[len(joins) // 2][0] * 1.001, 2.1):
         assert as_sets(cut(tree, height)) == reference.groups_below(joins, height)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("spread", [0.05, 0.5, 5.0])
+def test_leaving_out_rows_without_a_close_one_changes_no_group(
+    rng: np.random.Generator, mode: Mode, spread: float
+) -> None:
+    rows = rng.normal(size=(6, 8))[rng.integers(6, size=40)] * rng.choice([-1, 1], 40)[:, None]
+    rows = np.concatenate([rows + spread * rng.normal(size=rows.shape), rows[:5]])  # some coincide, opposite or not
+    joins, cosine = reference.average_linkage(distances(rows, mode)), cosines(unit_rows(rows))
+    tree = merge_tree(cosine, mode)
+    sizes = set()
+    for at in range(0, len(joins), 4):
+        height = joins[at][0] + 1e-9
+        found = average(cosine, mode, height)
+        assert as_sets(found) == reference.groups_below(joins, height)
+        assert_array_equal(found, cut(tree, height))
+        sizes.add(int((found >= 0).sum()))
+    assert len(sizes) > 3
+    assert_array_equal(average(cosine, mode, 0.0), -1)
 
 
 def test_groups_are_numbered_by_size_then_first_row() -> None:

@@ -115,11 +115,37 @@ def cut(tree: Array, distance: float) -> Array:
     Returns:
         (N,) int64, 0 for the largest group, then by falling size and rising first row; -1 for a row on its own.
     """
-    if not len(tree) or distance <= 0:
-        return np.full(len(tree) + 1, -1)
-    from scipy.cluster.hierarchy import fcluster
+    count, joins = len(tree) + 1, int(np.searchsorted(tree[:, 2], distance, side="right"))
+    if not joins or distance <= 0:
+        return np.full(count, -1)
+    parts = np.arange(count + joins)
+    for join in range(joins - 1, -1, -1):  # from the last union down to its rows
+        parts[tree[join, :2].astype(np.int64)] = parts[count + join]
+    return by_size(parts[:count])
 
-    return by_size(fcluster(tree, distance, "distance"))
+
+def average(cosine: Array, mode: Mode, distance: float) -> Array:
+    """Groups by average linkage, the same as from `cut` and `merge_tree` and mostly in a fraction of the time.
+
+    Two groups whose rows are closer than the distance on average have two rows that are, so rows without such another
+    are left out: among random directions, nearly always all.
+
+    Args:
+        cosine: (N, N) symmetric, in [-1, 1].
+        mode: as for `merge_tree`.
+        distance: as for `cut`.
+
+    Returns:
+        (N,) int64 as from `cut`.
+    """
+    labels = np.full(len(cosine), -1)
+    if distance <= 0:
+        return labels
+    close = (np.abs(cosine) if mode == "line" else cosine) >= 1.0 - distance - ROUNDING
+    rows = np.flatnonzero(np.count_nonzero(close, axis=1) > 1)  # each is close to itself
+    if len(rows):
+        labels[rows] = cut(merge_tree(cosine[np.ix_(rows, rows)], mode), distance)
+    return labels
 
 
 def by_size(parts: Array) -> Array:
@@ -196,12 +222,12 @@ def groups_at(
     """
     rows = np.flatnonzero(live)
     labels = np.full(len(live), -1)
-    between = cosine[np.ix_(rows, rows)]
+    between = cosine if len(rows) == len(live) else cosine[np.ix_(rows, rows)]
     distance = chance_distance(len(rows), inputs, mode, pairs=pairs)
     if method == "hdbscan":
         labels[rows] = dense(between, mode, distance)
     else:
-        labels[rows] = cut(merge_tree(between, mode), distance)
+        labels[rows] = average(between, mode, distance)
     return labels
 
 

@@ -105,7 +105,11 @@ def _scatter(points: Array, mean: Array, weights: Array, basis: Array | None) ->
     image = np.zeros((points.shape[1], points.shape[1] if basis is None else basis.shape[1]))
     for part_weights, rows in _portions(weights, points):
         centred = rows - mean
-        image += centred.T @ (part_weights[:, None] * (centred if basis is None else centred @ basis))
+        if basis is None:
+            centred *= np.sqrt(part_weights)[:, None]
+            image += centred.T @ centred  # symmetric, which takes half the time
+        else:
+            image += centred.T @ (part_weights[:, None] * (centred @ basis))
     return image
 
 

@@ -67,7 +67,8 @@ def stability(
         return np.full(count, np.nan)
     total = np.zeros(count)
     for _ in range(halves):
-        unit, _, live = directions(vectors[:, rng.permutation(vectors.shape[1])[:half]])
+        seen = vectors.take(rng.permutation(vectors.shape[1])[:half], axis=1)  # row by row, which an index is not
+        unit, _, live = directions(seen)
         total += best_overlap(groups, groups_at(cosines(unit), live, half, "ray", method=method, pairs=pairs))
     return total / halves
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wdyn.analyses._agreement import adjusted_rand, agreement_by_chance
 from wdyn.analyses._charts import Array, Chart, Lines, Table
-from wdyn.analyses._groups import cosines, cut, groups_at, merge_tree, spaced
+from wdyn.analyses._groups import average, cosines, groups_at, spaced
 from wdyn.analyses._neurons import directions, shown_steps
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
@@ -167,7 +167,7 @@ def _layer(steps: Iterator[Array], count: int, inputs: Array, rows: int, *, rng:
         members["weight"][t] = groups_at(cosines(unit), alive, unit.shape[1], "ray")
         outputs, _, varies = directions(unit @ inputs.T)
         varying = np.flatnonzero(alive & varies)
-        members["output"][t, varying] = cut(merge_tree(cosines(outputs[varying]), "ray"), claim) if len(varying) else -1
+        members["output"][t, varying] = average(cosines(outputs[varying]), "ray", claim)
         live[t] = alive.sum()
         pair = members["weight"][t, alive], members["output"][t, alive]
         agreement[t] = adjusted_rand(*pair), agreement_by_chance(*pair, rng=rng)
