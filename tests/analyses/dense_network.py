@@ -13,7 +13,7 @@ from wdyn.analyses._evaluate import Activity, Place, Scores
 class DenseRun(MemoryRun):
     """A MemoryRun that also gives whole states."""
 
-    def state(self, step: int) -> dict[str, np.ndarray]:
+    def state(self, step: int, names: object = None) -> dict[str, np.ndarray]:
         at = list(self.steps).index(step)
         weights = {f"{name}.weight": history[at] for name, history in self._weights.items()}
         return weights | {f"{name}.bias": history[at] for name, history in self._biases.items()}

@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import wdyn
+from tests.analyses.dense_network import DenseEvaluator, DenseRun
 from tests.analyses.memory_run import MemoryRun
 from tests.analyses.test_simplex import clouds, corners
 from tests.make_run import make_run
@@ -59,7 +60,20 @@ def test_without_features_the_result_says_so(run: MemoryRun) -> None:
     assert all(np.isnan(values).all() for values in (*result.features.values(), *result.shuffled.values()))
     *_, table = charts(result)
     notes = dict(zip(table.columns["quantity"], table.columns["note"], strict=True))
-    assert notes["NC1, NC3, NC4"] == "need the features of the last hidden layer: compute(run, features=...)"
+    assert notes["NC1, NC3, NC4"].startswith("need the features of the last hidden layer: a run that can run again")
+
+
+def test_features_come_from_the_network_that_runs_again(rng: np.random.Generator) -> None:
+    run = DenseRun({"fc1": rng.normal(size=(3, 6, 4)), "fc2": rng.normal(size=(3, 3, 6))})
+    inputs, labels = rng.normal(size=(30, 4)), np.arange(30) % 3
+    weights = {step: run.state(step)["fc1.weight"].astype(np.float64) for step in run.steps.tolist()}
+    given = compute(run, features=lambda step: np.maximum(inputs @ weights[step].T, 0.0), labels=labels)
+    replayed = compute(run, evaluate=DenseEvaluator(run, inputs, labels))
+    assert replayed.features_reason == ""
+    for name, values in given.features.items():
+        assert_allclose(replayed.features[name], values, rtol=1e-9)
+    without_classes = compute(run, evaluate=DenseEvaluator(run, inputs, rng.normal(size=(30, 3))))
+    assert without_classes.features_reason
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,8 @@ class Analysis:
         charts: result -> charts.
         reading: one or two sentences on how to read the charts and where the quantity comes from.
         needs: what a run must offer, by default a layer; an unmet need becomes a section that says so.
-        when: `full` is left out by `--quick`, `quick` is used by `--quick` alone.
+        when: `full` is left out by `--quick`, `quick` is used by `--quick` alone, `asked` only where it is named: by
+            `--only`, or by `wdyn ablate` for what takes minutes.
         takes: `runs` puts it in `wdyn compare` instead of `wdyn analyze`.
         findings: result -> what stands out against chance and what does not, at the first and at the last step.
     """
@@ -136,7 +137,7 @@ class Analysis:
     charts: Callable[[Any], list[Chart]]
     reading: str
     needs: frozenset[Need] = frozenset({"layers"})
-    when: Literal["always", "full", "quick"] = "always"
+    when: Literal["always", "full", "quick", "asked"] = "always"
     takes: Literal["run", "runs"] = "run"
     findings: Callable[[Any], Iterable[Finding]] = no_findings
 

@@ -162,7 +162,7 @@ class _Head(NamedTuple):
 def _bias(run: Run, layer: Layer, step: int) -> Array:
     if layer.bias is None:
         return np.zeros(layer.rows)
-    return run.state(step)[layer.bias][layer.start : layer.start + layer.rows]
+    return run.state(step, [layer.bias])[layer.bias][layer.start : layer.start + layer.rows]
 
 
 def _of_features(features: Array, classes: Array, head: _Head, seed: int) -> dict[str, Any]:

@@ -284,7 +284,7 @@ ANALYSIS = Analysis(
     compute=compute,
     charts=charts,
     findings=findings,
-    when="full",
+    when="asked",
     needs=frozenset({"layers", "evaluate"}),
     reading=(
         "The outputs of units are set to 0 (Morcos et al. 2018), one by one and together. Aligned units that do more "

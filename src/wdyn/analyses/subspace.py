@@ -219,7 +219,7 @@ ANALYSIS = Analysis(
     compute=compute,
     charts=charts,
     findings=findings,
-    when="full",
+    when="asked",
     needs=frozenset({"layers", "evaluate"}),
     reading=(
         "The weight matrix of one layer is replaced by the closest one of rank k (Eckart & Young 1936) and the network "

@@ -151,7 +151,7 @@ def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[st
 
     Args:
         only: exactly these; the rules below do not apply to them.
-        quick: leave out those marked `full`, take those marked `quick`.
+        quick: leave out those marked `full`, take those marked `quick`. Those marked `asked` are left out either way.
 
     Raises:
         NotFoundError: no such analysis.
@@ -164,8 +164,8 @@ def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[st
                 raise MisuseError(f"analysis {name!r} compares several runs, and this report is about one")
         return named
     found = {name: load_or_warn(name) for name in names()}
-    skip = "full" if quick else "quick"
-    return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when != skip}
+    skip = {"asked", "full" if quick else "quick"}
+    return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when not in skip}
 
 
 def _selected(whole: Run, layers: str | Sequence[str] | None, steps: Steps | None) -> Run:
