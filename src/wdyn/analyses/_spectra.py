@@ -57,9 +57,10 @@ def decompose(block: Array, leading: int = LEADING) -> Decomposition:
         Values, directions and counts. A direction is determined up to its sign, and only where its value stands alone.
     """
     finite = np.asarray(np.isfinite(block).all(axis=-1))  # (..., N)
-    peak = np.abs(block).max(axis=(-2, -1), where=finite[..., None], initial=0.0).astype(np.float64)
+    clean = block if finite.all() else np.where(finite[..., None], block, 0)
+    peak = np.maximum(clean.max(axis=(-2, -1), initial=0), -clean.min(axis=(-2, -1), initial=0)).astype(np.float64)
     scale = np.ldexp(1.0, np.frexp(peak)[1] - 1)  # a power of two is exact and keeps squares in range
-    wide = np.divide(np.where(finite[..., None], block, 0), scale[..., None, None], dtype=np.float64)
+    wide = np.divide(clean, scale[..., None, None], dtype=np.float64)
     n, d = wide.shape[-2:]
     gram = wide @ wide.swapaxes(-1, -2) if n <= d else wide.swapaxes(-1, -2) @ wide
     squares, vectors = _leading(gram, leading)
@@ -123,15 +124,30 @@ def principal_angles(a: Array, b: Array) -> Array:
     """
     if a.shape[1] != b.shape[1]:
         raise MisuseError(f"subspaces of R^{a.shape[1]} and R^{b.shape[1]} have no angles. Compare equal layers.")
-    small, large = sorted((_basis(a), _basis(b)), key=len)
+    return angles_between(orthonormal(a), orthonormal(b))
+
+
+def angles_between(a: Array, b: Array) -> Array:
+    """`principal_angles` of rows that are orthonormal already, (A, D) and (B, D) float64."""
+    small, large = sorted((a, b), key=len)
     inner = small @ large.T
     cosines = np.linalg.svd(inner, compute_uv=False) if len(small) else np.zeros(0)
     sines = np.linalg.svd(small - inner @ large, compute_uv=False) if len(small) else np.zeros(0)
     return np.degrees(np.arctan2(sines[::-1], cosines))
 
 
-def _basis(rows: Array) -> Array:
-    """(r, D) float64 orthonormal rows with the same span."""
+def orthonormal(rows: Array) -> Array:
+    """Orthonormal rows with the same span.
+
+    Args:
+        rows: (A, D) real; rows of zeros are ignored.
+
+    Returns:
+        (r, D) float64.
+
+    Raises:
+        MisuseError: the rows are not finite or depend on one another.
+    """
     rows = np.asarray(rows, dtype=np.float64)[np.any(rows != 0, axis=1)]
     if not np.isfinite(rows).all():
         raise MisuseError("a subspace is spanned by rows with NaN or infinite entries. Drop them with live_rows().")

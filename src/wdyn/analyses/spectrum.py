@@ -20,9 +20,10 @@ from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._spectra import (
     LEADING,
     Decomposition,
+    angles_between,
     bulk,
     decompose,
-    principal_angles,
+    orthonormal,
     reconstruction_errors,
     relative,
 )
@@ -108,12 +109,14 @@ def compute(run: Run, *, seed: int = 0, progress: Callable[[float], object] | No
     live, non_finite = (np.zeros((count, len(ranks)), dtype=np.int64) for _ in range(2))
     for j, layer, here, found in _decompositions(chosen, progress):
         if here.start == 0:
-            ends = found.directions[0], decompose(chosen.neurons(layer, int(chosen.steps[-1]))).directions
+            last_step = decompose(chosen.neurons(layer, int(chosen.steps[-1])))
+            ends = orthonormal(found.directions[0]), orthonormal(last_step.directions)
         values[layer][here] = np.where(found.live[:, None] > 0, found.values, np.nan)
         live[here, j], non_finite[here, j] = found.live, found.non_finite
-        for angles, end in zip((first[layer], last[layer]), ends, strict=True):
-            for t, directions in enumerate(found.directions, start=here.start):
-                between = principal_angles(directions, end)
+        for t, directions in enumerate(found.directions, start=here.start):
+            leading = orthonormal(directions)
+            for angles, end in zip((first[layer], last[layer]), ends, strict=True):
+                between = angles_between(leading, end)
                 angles[t, : len(between)] = between
     return Spectrum(
         run=run.name, steps=run.steps, layers=tuple(ranks), shown=chosen.steps, singular_values=values,
