@@ -22,7 +22,8 @@ from scipy.spatial.distance import pdist
 from threadpoolctl import threadpool_limits
 
 from wdyn.analyses import clusters, spectrum
-from wdyn.analyses._groups import cosines, groups_at
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import cosines
 from wdyn.analyses._neurons import directions
 from wdyn.analyses._spectra import decompose
 

@@ -77,7 +77,7 @@ def test_no_claim_where_none_is_possible(shape: tuple[int, int, int]) -> None:
     assert not result.line_groups.any()
     assert np.isnan(result.ray_cosine).all()
     table = next(c for c in charts(result) if isinstance(c, Table) and c.layer is None)
-    assert table.columns["cosine above"] == table.columns["|cosine| above"] == ["no claim possible"]
+    assert table.columns["two: cosine above"] == table.columns["half of them: |cosine| above"] == ["no claim possible"]
 
 
 def test_all_dead() -> None:
@@ -172,7 +172,7 @@ def test_findings_claim_groups_where_there_are_some(rng: np.random.Generator) ->
     first, last = ANALYSIS.findings(compute(MemoryRun({"fc": bundles(rng)}, np.array([0, 1, 2, 9]))))
     assert (first.step, first.significant, first.level) == (0, False, 0.01)
     assert (last.step, last.significant) == (9, True)
-    assert last.text == "fc: 2 groups of aligned neurons beyond chance"
+    assert last.text == "fc: 2 groups of aligned neurons beyond chance, with 10 of 24 neurons, 10 of them on one line"
 
 
 def test_an_unknown_method_is_refused() -> None:

@@ -21,7 +21,8 @@ from wdyn.analyses._copies import (
     synergy,
     variants,
 )
-from wdyn.analyses._groups import cosines, groups_at
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import cosines
 from wdyn.analyses._neurons import directions
 
 

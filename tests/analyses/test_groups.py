@@ -7,6 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.reference import linkage as reference
+from wdyn.analyses._grouping import groups_at
 from wdyn.analyses._groups import (
     FALSE_CLAIM,
     Mode,
@@ -15,7 +16,6 @@ from wdyn.analyses._groups import (
     cosines,
     cut,
     dense,
-    groups_at,
     leaf_order,
     merge_tree,
     persistent,

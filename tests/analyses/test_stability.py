@@ -5,7 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.reference import graph as reference
-from wdyn.analyses._groups import Method, cosines, groups_at
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import Method, cosines
 from wdyn.analyses._neurons import directions
 from wdyn.analyses._stability import best_overlap, stability, stability_by_chance, stability_of_neurons
 

@@ -11,7 +11,8 @@ import numpy as np
 from wdyn.analyses._charts import Array
 from wdyn.analyses._copies import holm
 from wdyn.analyses._evaluate import Evaluator, Mode, Place
-from wdyn.analyses._groups import cosines, groups_at, spaced
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import cosines, spaced
 from wdyn.analyses._importance import chance_of_exceeding, class_selectivity, important_from
 from wdyn.analyses._leave_one_out import shares
 from wdyn.analyses._neurons import directions, row_norms

@@ -1,8 +1,8 @@
-"""Groups of aligned neurons in one layer, decided against random directions; shared by several analyses.
+"""Trees of neurons, groups cut from them, and what becomes of groups through time; shared by several analyses.
 
 Average linkage joins the two closest groups again and again, and the first join is the closest pair of all. So if a
 layer of random directions has, with probability 99 %, no pair closer than some distance, cutting the tree at that
-distance finds, with the same probability, no group in it.
+distance finds, with the same probability, no group in it. `_grouping` says which groups are claimed.
 """
 
 from __future__ import annotations
@@ -196,39 +196,6 @@ def dense(cosine: Array, mode: Mode, distance: float) -> Array:
     found = HDBSCAN(min_cluster_size=2, min_samples=2, metric="precomputed", copy=True).fit(padded)
     labels[rows] = found.labels_[:-2]
     return by_size(labels)
-
-
-def groups_at(
-    cosine: Array,
-    live: Array,
-    inputs: int,
-    mode: Mode,
-    *,
-    method: Method = "average",
-    pairs: float = FALSE_CLAIM,
-) -> Array:
-    """Groups of a layer at one step, against chance.
-
-    Args:
-        cosine: (N, N) from `cosines`.
-        live: (N,) bool, rows that have a direction.
-        inputs: D.
-        mode: as for `merge_tree`.
-        method: average linkage or HDBSCAN.
-        pairs: as for `chance_distance`.
-
-    Returns:
-        (N,) int64 as from `cut`; -1 for dead rows as well.
-    """
-    rows = np.flatnonzero(live)
-    labels = np.full(len(live), -1)
-    between = cosine if len(rows) == len(live) else cosine[np.ix_(rows, rows)]
-    distance = chance_distance(len(rows), inputs, mode, pairs=pairs)
-    if method == "hdbscan":
-        labels[rows] = dense(between, mode, distance)
-    else:
-        labels[rows] = average(between, mode, distance)
-    return labels
 
 
 def leaf_order(cosine: Array, live: Array) -> Array:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._groups import MOST_ROWS, cosines, groups_at, spaced
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import MOST_ROWS, cosines, spaced
 from wdyn.analyses._neurons import directions
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from wdyn.analyses._copies import (
     variants,
 )
 from wdyn.analyses._evaluate import Network
-from wdyn.analyses._groups import cosines, groups_at
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import cosines
 from wdyn.analyses._neurons import directions
 
 LEVEL = 0.01  # of places without copies in which some are claimed

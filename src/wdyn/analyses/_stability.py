@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._groups import FALSE_CLAIM, Method, by_size, cosines, groups_at
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import Method, by_size, cosines
 from wdyn.analyses._neurons import alive, directions
 
 MOST_ROWS = 512
@@ -41,11 +42,11 @@ def stability(
     *,
     rng: np.random.Generator,
     halves: int = HALVES,
-    pairs: float = FALSE_CLAIM,
+    pairs: float | None = None,
 ) -> Array:
     """Mean Jaccard index between each group and its best match where a random half of the inputs is seen.
 
-    Each half is grouped by the same rule, with the distance that random directions of so many inputs rarely undercut.
+    Each half is grouped by the same rule, held against random directions of so many inputs.
 
     Args:
         vectors: (N, D) real, one neuron per row.
@@ -53,7 +54,7 @@ def stability(
         method: how they were found.
         rng: draws the halves.
         halves: how many.
-        pairs: as for `chance_distance`.
+        pairs: as for `groups_at`.
 
     Returns:
         (K,) float64 in [0, 1]; NaN with fewer than four inputs, whose halves have no two to compare.

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 import numpy as np
 
 from wdyn.analyses._charts import Array, Chart, Lines, Table
+from wdyn.analyses._group_chance import chance_heights
 from wdyn.analyses._group_summary import largest_groups, summary
+from wdyn.analyses._grouping import groups_at
 from wdyn.analyses._groups import (
     FALSE_CLAIM,
     MOST_ROWS,
@@ -17,7 +19,6 @@ from wdyn.analyses._groups import (
     Mode,
     chance_distance,
     cosines,
-    groups_at,
     persistent,
     spaced,
 )
@@ -37,9 +38,10 @@ MOST_STEPS = 60
 class Clusters(Result):
     """Groups in mode `ray` (1 - cos) and `line` (1 - |cos|, opposite neurons together).
 
-    By average linkage a group is two or more neurons whose parts are, on average, closer than any two of as many random
-    directions come with probability 99 %; by HDBSCAN each neuron of it has another that close. Neurons without a group
-    count as groups of one in `*_effective`.
+    By average linkage a group is two or more neurons joined closer than as many random directions join so many of them,
+    with probability 99 % for all sizes together; the more neurons, the farther apart they may be. In layers of more
+    than 320 neurons its parts are closer on average than any two random directions are, and by HDBSCAN each neuron has
+    another that close. Neurons without a group count as groups of one in `*_effective`.
 
     Attributes:
         method: `average` or `hdbscan`.
@@ -48,8 +50,10 @@ class Clusters(Result):
         events: layer to what happened to groups in mode `ray`.
         rows: neurons of the layer.
         live: those looked at that have a direction.
-        ray_cosine: cosine that groups were found with; NaN where no claim is possible.
+        ray_cosine: cosine above which two neurons are a group; NaN where no claim is possible.
         line_cosine: the same for |cosine|.
+        ray_half_cosine: mean cosine at the last join of a group, above which half of the live neurons are one.
+        line_half_cosine: the same for |cosine|.
         ray_groups: number of groups.
         line_groups: the same on lines.
         ray_share: in [0, 1], share of live neurons in groups; NaN where none is live.
@@ -60,6 +64,8 @@ class Clusters(Result):
         line_effective: the same on lines.
         ray_members: layer to (T, n) int64, group of each neuron, the same number through time; -1 for none.
         line_members: the same on lines.
+        peak: the shown step with the largest group on a line, the first of these.
+        peak_groups: groups on lines at that step, held to 1 % over all shown steps together.
         births: groups (mode `ray`) linked with none of the shown step before, see `lifelines`; 0 at the first step.
         deaths: groups of the shown step before that are linked with none.
         merges: groups linked with several of the shown step before.
@@ -80,6 +86,10 @@ class Clusters(Result):
     live: np.ndarray = measured("shown", "layer")
     ray_cosine: np.ndarray = measured("shown", "layer")
     line_cosine: np.ndarray = measured("shown", "layer")
+    ray_half_cosine: np.ndarray = measured("shown", "layer")
+    line_half_cosine: np.ndarray = measured("shown", "layer")
+    peak: np.ndarray = measured("layer", unit="step")
+    peak_groups: np.ndarray = measured("layer")
     ray_groups: np.ndarray = measured("shown", "layer")
     line_groups: np.ndarray = measured("shown", "layer")
     ray_share: np.ndarray = measured("shown", "layer")
@@ -132,9 +142,10 @@ def compute(
 class _Found(NamedTuple):
     neurons: Array  # (n,)
     live: Array  # (T,)
-    cosine: dict[Mode, Array]  # (T,)
+    cosine: dict[Mode, Array]  # (T, 2): for two neurons, for half of them
     members: dict[Mode, Array]  # (T, n)
     events: list[Event]
+    peak: tuple[int, int]  # position of the step, groups there
     stability: list[tuple[Array, float]]  # first and last step: (n,) and by chance
 
 
@@ -150,19 +161,37 @@ def _layer(chosen: Run, layer: str, method: Method, seed: int) -> _Found:
             live[t] = live_now.sum()
             for mode, labels in members.items():
                 labels[t] = groups_at(cosine, live_now, inputs, mode, method=method)
-    cosine_needed = {mode: np.array([_cosine(n, inputs, mode) for n in live.tolist()]) for mode in members}
+    needed = {mode: np.array([_cosines(n, inputs, mode, method) for n in live.tolist()]) for mode in members}
     lasting = {mode: persistent(labels) for mode, labels in members.items()}
     rng = np.random.default_rng(seed)  # a layer's numbers do not depend on the other layers
     ends = [
         stability_of_neurons(chosen.neurons(layer, int(chosen.steps[t]))[neurons], lasting["ray"][t], method, rng=rng)
         for t in (0, -1)
     ]
-    return _Found(neurons, live, cosine_needed, lasting, lifelines(lasting["ray"], live), ends)
+    peak = _peak(chosen, layer, members["line"], neurons=neurons, method=method)
+    return _Found(neurons, live, needed, lasting, lifelines(lasting["ray"], live), peak, ends)
 
 
-def _cosine(count: int, inputs: int, mode: Mode) -> float:
-    distance = chance_distance(count, inputs, mode)
-    return 1.0 - distance if distance else np.nan
+def _cosines(count: int, inputs: int, mode: Mode, method: Method) -> tuple[float, float]:
+    """Cosine that two neurons need to be a group, and half of them; NaN where that is never claimed."""
+    if method == "average":
+        heights = chance_heights(count, inputs, mode)
+    else:
+        heights = np.full(count + 1, chance_distance(count, inputs, mode))
+    distances = (heights[min(2, count)], heights[max(min(2, count), count // 2)])
+    two, half = (1.0 - float(distance) if distance else np.nan for distance in distances)
+    return two, half
+
+
+def _peak(chosen: Run, layer: str, members: Array, *, neurons: Array, method: Method) -> tuple[int, int]:
+    """The step with the largest group on a line, and the groups there by a rule for that many steps together."""
+    at = int(np.argmax([np.bincount(labels[labels >= 0], minlength=1).max() for labels in members]))
+    if members[at].max() < 0:
+        return at, 0
+    vectors = chosen.neurons(layer, int(chosen.steps[at]))[neurons]
+    unit, _, live = directions(vectors)
+    level = FALSE_CLAIM / len(members)
+    return at, int(groups_at(cosines(unit), live, vectors.shape[1], "line", method=method, level=level).max() + 1)
 
 
 def _assemble(run: Run, method: Method, shown: Array, found: dict[str, _Found]) -> Clusters:
@@ -172,7 +201,8 @@ def _assemble(run: Run, method: Method, shown: Array, found: dict[str, _Found]) 
     for mode in get_args(Mode):
         groups, share, largest, effective = _summaries(shape, found, mode)
         numbers |= {
-            f"{mode}_cosine": _columns(shape, [one.cosine[mode] for one in each]),
+            f"{mode}_cosine": _columns(shape, [one.cosine[mode][:, 0] for one in each]),
+            f"{mode}_half_cosine": _columns(shape, [one.cosine[mode][:, 1] for one in each]),
             f"{mode}_groups": groups.astype(np.int64), f"{mode}_share": share,
             f"{mode}_largest": largest.astype(np.int64), f"{mode}_effective": effective,
             f"{mode}_members": {layer: one.members[mode] for layer, one in found.items()},
@@ -188,7 +218,9 @@ def _assemble(run: Run, method: Method, shown: Array, found: dict[str, _Found]) 
         neurons={layer: one.neurons for layer, one in found.items()},
         events={layer: one.events for layer, one in found.items()},
         rows=np.array([run.layers[layer].rows for layer in layers], dtype=np.int64),
-        live=_columns(shape, [one.live for one in each]), **numbers,
+        live=_columns(shape, [one.live for one in each]),
+        peak=np.array([shown[one.peak[0]] for one in each], dtype=np.int64),
+        peak_groups=np.array([one.peak[1] for one in each], dtype=np.int64), **numbers,
     )  # fmt: skip
 
 
@@ -246,8 +278,10 @@ def _thresholds(result: Clusters) -> Table:
             "layer": list(result.layers),
             "neurons": [f"{n} of {rows}" for n, rows in zip(looked_at, result.rows, strict=True)],
             "live": result.live[-1].tolist(),
-            "cosine above": _claims(result.ray_cosine[-1]),
-            "|cosine| above": _claims(result.line_cosine[-1]),
+            "two: cosine above": _claims(result.ray_cosine[-1]),
+            "half of them: cosine above": _claims(result.ray_half_cosine[-1]),
+            "two: |cosine| above": _claims(result.line_cosine[-1]),
+            "half of them: |cosine| above": _claims(result.line_half_cosine[-1]),
             "groups": result.ray_groups[-1].tolist(),
             "groups on a line": result.line_groups[-1].tolist(),
             "largest": result.ray_largest[-1].tolist(),
@@ -260,12 +294,42 @@ def _claims(needed: Array) -> list[float | str]:
 
 
 def findings(result: Clusters) -> Iterator[Finding]:
-    """Whether there are groups that random directions do not form, at the first and the last step."""
+    """Whether there are groups that random directions do not form, at the first, the last and the most aligned step."""
     for at in sorted({0, len(result.shown) - 1}):
-        for layer, count, live in zip(result.layers, result.ray_groups[at].tolist(), result.live[at], strict=True):
-            if live:
-                text = f"{layer}: {count or 'no'} group{'s' * (count != 1)} of aligned neurons beyond chance"
+        for j, layer in enumerate(result.layers):
+            if result.live[at, j]:
+                count = int(result.ray_groups[at, j])
+                text = f"{layer}: {_groups(count)} of aligned neurons beyond chance{_inside(result, at, j)}"
                 yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
+    for j, layer in enumerate(result.layers):
+        at = int(np.searchsorted(result.shown, result.peak[j]))
+        if result.peak_groups[j] and 0 < at < len(result.shown) - 1:
+            largest, live = result.line_largest[at, j], result.live[at, j]
+            text = f"{layer}: at step {result.peak[j]}, {largest} of {live} neurons lie on one line"
+            yield Finding(layer, int(result.peak[j]), f"{text}{_sides(result, at, layer)}", True, FALSE_CLAIM)
+
+
+def _groups(count: int) -> str:
+    return f"{count or 'no'} group{'s' * (count != 1)}"
+
+
+def _inside(result: Clusters, at: int, j: int) -> str:
+    """How many neurons the groups hold, and the largest group on a line where opposite neurons make it larger."""
+    if not result.ray_groups[at, j]:
+        return ""
+    live, line = int(result.live[at, j]), int(result.line_largest[at, j])
+    text = f", with {int((result.ray_members[result.layers[j]][at] >= 0).sum())} of {live} neurons"
+    return f"{text}, {line} of them on one line" if line > result.ray_largest[at, j] else text
+
+
+def _sides(result: Clusters, at: int, layer: str) -> str:
+    """Sizes of the groups in mode `ray` that the largest group on a line consists of."""
+    line, ray = result.line_members[layer][at], result.ray_members[layer][at]
+    inside = ray[line == np.argmax(np.bincount(line[line >= 0]))]
+    sizes = np.sort(np.unique(inside[inside >= 0], return_counts=True)[1])[::-1].tolist()
+    if len(sizes) == 2:
+        return f", in two opposite bundles of {sizes[0]} and {sizes[1]}"
+    return f", in {_groups(len(sizes))}" if sizes else ""
 
 
 ANALYSIS = Analysis(
@@ -274,10 +338,13 @@ ANALYSIS = Analysis(
     charts=charts,
     findings=findings,
     reading=(
-        "A group is two or more neurons joined by average linkage on the cosine distance (or HDBSCAN), cut where a "
-        "layer of random directions would show any group in 1 of 100 cases (closed form, Beta distribution of the "
-        "cosine with a Bonferroni bound over pairs). Neurons that condense onto few directions form few large "
-        "groups (Zhou et al., Towards understanding the condensation of neural networks at initial training, 2022). "
+        "A group is two or more neurons joined by average linkage on the cosine distance closer than random directions "
+        "join as many: these show any group, of whatever size, in 1 of 100 layers (simulated; one bound on the chance "
+        "of all sizes, Westfall & Young 1993). Many neurons may be farther apart than two. Of groups within groups "
+        "those are shown that together lie farthest below chance. Layers of more than 320 neurons, and HDBSCAN, hold "
+        "all sizes against pairs (closed form, Beta distribution of the cosine). Neurons that condense onto few "
+        "directions form few groups (Zhou et al., Towards understanding the condensation of neural networks at "
+        "initial training, 2022). "
         "Comes back: mean Jaccard index with its best match when half of the inputs are left out (after Hennig "
         "2007). Groups of consecutive steps are linked by half of the smaller one's members: a group with no link "
         "to the step before is born, with several merged; with none to the step after it dies, with several it "

@@ -10,7 +10,8 @@ import numpy as np
 
 from wdyn.analyses._agreement import adjusted_rand, agreement_by_chance
 from wdyn.analyses._charts import Array, Chart, Lines, Table
-from wdyn.analyses._groups import average, cosines, groups_at, spaced
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import average, cosines, spaced
 from wdyn.analyses._neurons import directions, shown_steps
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 

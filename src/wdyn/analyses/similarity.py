@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array, Chart, Lines, MatrixThroughTime
-from wdyn.analyses._groups import MOST_ROWS, cosines, groups_at, leaf_order, persistent, spaced
+from wdyn.analyses._grouping import groups_at
+from wdyn.analyses._groups import MOST_ROWS, cosines, leaf_order, persistent, spaced
 from wdyn.analyses._neurons import directions, shown_steps
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 

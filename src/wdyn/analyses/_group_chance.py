@@ -1,0 +1,136 @@
+"""How high in the tree of random directions groups of each size are joined: what a group is held against."""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import numpy as np
+
+from wdyn.analyses._charts import Array
+from wdyn.analyses._groups import FALSE_CLAIM, ROUNDING, Mode, chance_distance, cosines, merge_tree
+
+MOST_SIMULATED = 320
+"""Neurons up to which trees of random layers are grown; in larger layers a group is held against pairs."""
+
+DRAWS = 3000  # random layers of up to 64 neurons; fewer in larger ones
+FEWEST_DRAWS = 600
+NUMBERS = 192_000  # draws * neurons
+CUBE_INPUTS = 32  # below, weights drawn from a cube show more aligned neurons than uniform directions do
+SEED = 1
+EDGE = 0.05  # share of the random layers that each size's tail is read from
+FARTHER = 4  # the level is read at this multiple of it as well, where more draws tell
+
+
+class Null(NamedTuple):
+    """Lowest joins of random layers: below its edge, the logarithm of the height falls short by an exponential.
+
+    Attributes:
+        edge: (K,) logarithm of the height that 5 of 100 layers undercut, for groups of at least 2, 3, ... rows.
+        slope: (K,) mean shortfall of those layers.
+        level: what the smallest chance of any size must not exceed, for a layer to show a group in 1 of 100 cases.
+    """
+
+    edge: Array
+    slope: Array
+    level: float
+
+
+def chance_heights(count: int, inputs: int, mode: Mode, *, level: float = FALSE_CLAIM) -> Array:
+    """Height that a group of each size must not exceed, so that random directions rarely show one of any size.
+
+    Many neurons within a distance are far less likely by chance than two. So for each size the lowest height at which
+    a tree of random directions joins as many rows or more is looked at in simulated layers, and turned into a chance
+    by an exponential tail fitted to its logarithm. All sizes then share one bound on that chance, such that the
+    smallest one of a layer falls below it in 1 of 100 simulated layers. The fit decides how the error is shared among
+    sizes; that it is no more than 1 of 100 in all is counted. With fewer than 32 inputs half of the layers are drawn
+    from a cube, as by most initializations, whose directions crowd at its corners, and the level holds for either.
+
+    Layers are simulated for numbers of neurons in steps of an eighth of an octave, and the next larger one is used:
+    among more neurons groups come closer. Above 320 neurons, too many to grow thousands of trees, each size is held
+    against pairs.
+
+    Args:
+        count: N, number of directions.
+        inputs: D, their dimension.
+        mode: as for `merge_tree`.
+        level: chance that a random layer shows any group. Below 1 % it is scaled by the fitted tails, not counted.
+
+    Returns:
+        (N + 1,) float64, rising with size, at most 1 (no cosine in common); 0 where nothing can be claimed, as for
+        sizes 0 and 1.
+
+    Source:
+        The smallest of many p-values as a statistic: Westfall & Young, Resampling-based multiple testing (1993).
+    """
+    heights = np.zeros(count + 1)
+    if count < 2 or inputs < 2:
+        return heights
+    if count > MOST_SIMULATED:
+        heights[2:] = chance_distance(count, inputs, mode, pairs=level)
+        return heights
+    size = _next_size(count)
+    null = _null(size, inputs, mode)
+    bound = null.level * level / FALSE_CLAIM
+    heights[2:] = np.exp(null.edge - null.slope * np.log(EDGE / bound))[: count - 1]
+    heights[heights < ROUNDING] = 0.0
+    return np.minimum(np.maximum.accumulate(heights), 1.0)
+
+
+def lowest_joins(tree: Array) -> Array:
+    """Lowest height at which at least so many rows are together.
+
+    Args:
+        tree: (N - 1, 4) from `merge_tree`.
+
+    Returns:
+        (N - 1,) float64 for sizes 2 to N, rising.
+    """
+    largest = np.maximum.accumulate(tree[:, 3])
+    return np.asarray(tree[np.searchsorted(largest, np.arange(2, len(tree) + 2)), 2])
+
+
+def _next_size(count: int) -> int:
+    """The smallest number of neurons that is simulated and no smaller."""
+    step = 1 << max(0, count.bit_length() - 4)
+    return -(-count // step) * step
+
+
+@functools.cache
+def _null(count: int, inputs: int, mode: Mode) -> Null:
+    rng = np.random.default_rng(SEED)
+    draws = int(np.clip(NUMBERS // count, FEWEST_DRAWS, DRAWS))
+    kinds = (_uniform, _cube) if inputs < CUBE_INPUTS else (_uniform,)
+    joins = [
+        np.array([lowest_joins(merge_tree(draw(count, inputs, rng), mode)) for _ in range(draws)]) for draw in kinds
+    ]
+    logs = [np.log(np.maximum(each, ROUNDING)) for each in joins]
+    fitted = draws // 3  # the rest tells the level, unseen by the fit
+    together = np.sort(np.concatenate([each[:fitted] for each in logs]), axis=0)
+    few = int(len(together) * EDGE)
+    edge = together[few]
+    slope = np.maximum((edge - together[:few]).mean(axis=0), ROUNDING)
+    return Null(edge, slope, min(_level((edge - each[fitted:]) / slope) for each in logs))
+
+
+def _uniform(count: int, inputs: int, rng: np.random.Generator) -> Array:
+    """(N, N) cosines of random directions."""
+    if inputs <= count:
+        rows = rng.standard_normal((count, inputs))
+    else:  # the triangular factor of as many normal rows (Bartlett 1933) has their inner products
+        rows = np.tril(rng.standard_normal((count, count)), -1)
+        np.fill_diagonal(rows, np.sqrt(rng.chisquare(inputs - np.arange(count))))
+    return cosines(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _cube(count: int, inputs: int, rng: np.random.Generator) -> Array:
+    """(N, N) cosines of weights uniform in a cube, as most initializations draw them."""
+    rows = rng.uniform(-1, 1, size=(count, inputs))
+    return cosines(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+
+
+def _level(shortfall: Array) -> float:
+    """What the smallest chance of a layer falls below in 1 of 100 of the layers (M, K)."""
+    smallest = np.sort(EDGE * np.exp(-shortfall.max(axis=1)))
+    at, farther = (int(len(shortfall) * share) - 1 for share in (FALSE_CLAIM, FARTHER * FALSE_CLAIM))
+    return float(min(smallest[at], smallest[farther] / FARTHER))
