@@ -60,7 +60,7 @@ def greedy_order(vectors: Array, *, largest: bool) -> Removal:
     Raises:
         MisuseError: a row has zero norm or is not finite.
     """
-    return _take_away(_squared_cosines(vectors), largest=largest)
+    return take_away(_squared_cosines(vectors), largest=largest)
 
 
 def random_order_potential(potential: float, count: int) -> Array:
@@ -95,23 +95,35 @@ def removal_curves(vectors: Array) -> tuple[Array, Array, Array]:
     remaining = np.arange(len(rows), 0, -1, dtype=np.float64)
     floor = np.maximum(remaining, remaining**2 / rows.shape[1])
     squares = _squared_cosines(rows)
-    largest, smallest = (_take_away(squares, largest=way).potential for way in (True, False))
+    largest, smallest = (take_away(squares, largest=way).potential for way in (True, False))
     at_random = random_order_potential(float(largest[0]), len(rows)) if len(rows) else remaining
     return largest / floor, smallest / floor, at_random / floor
 
 
-def _take_away(squares: Array, *, largest: bool) -> Removal:
-    left = squares.sum(axis=1)  # (N,) of each neuron with those that remain
+def take_away(pairs: Array, *, largest: bool) -> Removal:
+    """Take away the row with the largest (or smallest) share in a sum over all ordered pairs, again and again.
+
+    Args:
+        pairs: (N, N) symmetric, none negative, no entry above the root of the product of its row's and its column's
+            diagonal entry: squared cosines, |cosines|, squared inner products.
+        largest: which of the two.
+
+    Returns:
+        The order, and the sum before each removal; equal shares go in order of rows, see `greedy_order`.
+    """
+    own = np.diagonal(pairs).copy()
+    left = pairs.sum(axis=1)  # (N,) of each row with those that remain
     first, beyond = (np.max, -np.inf) if largest else (np.min, np.inf)
     order, falls = np.empty(len(left), dtype=np.int64), np.empty(len(left))
-    margin = TIE * len(left)
+    margin = TIE * len(left) * np.sqrt(own) * np.sqrt(own.max(initial=0.0))
     for turn in range(len(left)):
-        best = first(left)
-        close = left >= best - margin if largest else left <= best + margin
-        order[turn] = neuron = int(close.argmax())
-        falls[turn] = 2.0 * left[neuron] - 1.0
-        left -= squares[neuron]
-        left[neuron] = beyond
+        half = left - own / 2  # of each row's share
+        best = first(half)
+        close = half >= best - margin if largest else half <= best + margin
+        order[turn] = row = int(close.argmax())
+        falls[turn] = 2.0 * left[row] - own[row]
+        left -= pairs[row]
+        left[row] = beyond
     return Removal(order, np.cumsum(falls[::-1])[::-1])
 
 
