@@ -32,7 +32,7 @@ def the_run(folder: Path) -> Path:
 
 @pytest.mark.slow
 def test_the_one_added_line_records_every_step_and_the_python_examples_work_on_it(tmp_path: Path) -> None:
-    training, reading = blocks("README.md")
+    training, reading, replaying = blocks("README.md")
     (tmp_path / "train.py").write_text(training)
     run(tmp_path, "train.py")
     path = the_run(tmp_path)
@@ -42,7 +42,9 @@ def test_the_one_added_line_records_every_step_and_the_python_examples_work_on_i
         assert recorded.steps.tolist() == list(range(101))
         assert list(recorded.layers) == ["0", "2"]
         assert len(recorded.metrics["train_loss"].values) == 100
-    adapted = reading.replace("checkpoints/mnist.h5", str(path)).replace('"fc1", 400', '"0", 40').replace("400", "40")
+    data = "import torch\nimages, labels = torch.randn(20, 4), torch.randint(2, (20,))\n"
+    script = reading + data + replaying
+    adapted = script.replace("checkpoints/mnist.h5", str(path)).replace('"fc1", 400', '"0", 40').replace("400", "40")
     (tmp_path / "read.py").write_text(adapted)
     run(tmp_path, "read.py")
 
