@@ -37,6 +37,12 @@ def test_what_it_computed_and_drew() -> None:
     assert (section.status, section.result, section.charts, section.reason) == ("ok", "found", (CHART,), "")
 
 
+def test_the_mode_of_units_that_go_is_told_to_no_other_analysis() -> None:
+    assert make_section("a", analysis(lambda run, mode="aligned": mode), a_run(), given=Given(mode="mean")).result == (
+        "aligned"
+    )
+
+
 def test_seed_and_progress_go_only_where_they_are_wanted() -> None:
     told: list[float] = []
     both = make_section(

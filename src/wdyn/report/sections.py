@@ -94,9 +94,10 @@ def make_section(
     missing = [MISSING[need] for need in sorted(analysis.needs) if not _offers(run, need)]
     if missing:
         return replace(section, status="skipped", reason=" ".join(missing))
-    offered: dict[str, Any] = {"seed": given.seed, "mode": given.mode, "progress": progress or _silent}
+    offered: dict[str, Any] = {"seed": given.seed, "progress": progress or _silent}
     parameters = inspect.signature(analysis.compute).parameters
-    if "evaluate" in parameters:
+    if "evaluate" in parameters.keys() | analysis.needs:
+        offered["mode"] = given.mode  # of units that go; elsewhere a parameter of that name means something else
         try:
             offered["evaluate"] = _evaluator(run, given)
         except WdynError as error:
