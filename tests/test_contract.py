@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import wdyn
+from tests.analyses.parallel_network import keywords
 from tests.make_run import make_run
 from wdyn.analyses import load, names
 from wdyn.analyses._draw import draw
@@ -63,12 +63,12 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", names())
 def test_keeps_its_promises(name: str, kind: str, runs: dict[str, Path]) -> None:
     analysis = load(name)
-    seed = {"seed": 3} if "seed" in inspect.signature(analysis.compute).parameters else {}
     with wdyn.open_run(runs[kind]) as run:
         before = {step: {n: a.copy() for n, a in run.state(step).items()} for step in run.steps.tolist()}
+        passed = keywords(analysis, run, seed=3)
         given = [run, run] if analysis.takes == "runs" else run
-        result = analysis.compute(given, **seed)
-        again = analysis.compute(given, **seed)
+        result = analysis.compute(given, **passed)
+        again = analysis.compute(given, **passed)
         for step, arrays in before.items():
             for parameter, values in run.state(step).items():
                 np.testing.assert_array_equal(values, arrays[parameter])

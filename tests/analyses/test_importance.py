@@ -22,6 +22,7 @@ def test_selectivity_of_extreme_units() -> None:
     assert_array_equal(class_selectivity(means), [1.0, 0.0, np.nan, np.nan, np.nan])
     absent = np.vstack([means[:, :2], np.full((1, 2), np.nan)])  # a class without examples
     assert_array_equal(class_selectivity(absent), [1.0, 0.0])
+    assert np.isnan(class_selectivity(np.array([[np.inf], [1.0]]))).all()
     assert_array_equal(class_selectivity(means[:1]), [np.nan] * 5)
     assert class_selectivity(np.empty((0, 4))).shape == (4,)
 

@@ -28,7 +28,8 @@ def class_selectivity(class_mean: Array) -> Array:
     if len(present) < 2:
         return selectivity
     largest = present.max(axis=0)
-    others = (present.sum(axis=0) - largest) / (len(present) - 1)
+    with np.errstate(invalid="ignore"):  # infinite activity means nothing
+        others = (present.sum(axis=0) - largest) / (len(present) - 1)
     meant = (present >= 0).all(axis=0) & (largest > 0) & np.isfinite(largest)
     np.divide(largest - others, largest + others, out=selectivity, where=meant)
     return selectivity
