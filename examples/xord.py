@@ -3,7 +3,7 @@
     python examples/xord.py
 
 Points are rows of 2d signs, read as d pairs; positive are those in which some pair is (1, 1) or (-1, -1). The network
-is sum_i max_j relu(w_i x_j) - sum_i max_j relu(u_i x_j) over pairs x_j, k filters w and k filters u of two weights each,
+is sum_i max_j relu(w_i x_j) - sum_i max_j relu(u_i x_j) over pairs x_j: k filters w and k filters u of two weights,
 trained from a tiny Gaussian start by gradient descent on the hinge loss. All 4^d points are the test. Networks of as
 many filters are trained side by side, each on its own points, and recorded in one file: their filters follow one
 another in the rows of a layer.
