@@ -13,6 +13,7 @@ from scipy.stats import fisher_exact
 
 import wdyn
 from wdyn.analyses import load
+from wdyn.analyses._charts import Table
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -30,6 +31,8 @@ def test_condensation_is_found_on_one_line_in_two_opposite_bundles(tmp_path: Pat
     assert said[-1].significant
     assert 0 < said[-1].step <= 100
     assert "of 50 neurons lie on one line, in two opposite bundles of" in said[-1].text
+    tables = [chart for chart in result.charts() if isinstance(chart, Table)]
+    assert any(said[-1].text in table.columns.get("found", []) for table in tables)
     at, hidden = int((result.shown <= 100).sum()) - 1, result.layers.index("hidden")
     assert result.line_largest[at, hidden] >= 45
     assert result.ray_groups[at, hidden] == 2

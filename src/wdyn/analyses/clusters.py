@@ -245,6 +245,7 @@ def charts(result: Clusters) -> list[Chart]:
         _lines(result, "Neurons in groups", result.ray_share, "share of live neurons"),
         _lines(result, "Effective groups per live neuron", effective, "effective groups / live neurons"),
         _thresholds(result),
+        _told(result),
         *(chart for j, layer in enumerate(result.layers) for chart in _of_layer(result, j, layer)),
     ]
 
@@ -286,6 +287,14 @@ def _thresholds(result: Clusters) -> Table:
             "groups on a line": result.line_groups[-1].tolist(),
             "largest": result.ray_largest[-1].tolist(),
         },
+    )
+
+
+def _told(result: Clusters) -> Table:
+    found = sorted(findings(result), key=lambda finding: finding.step)
+    return Table(
+        title="What stands out: first and last step, and the one with the largest group on a line",
+        columns={"step": [each.step for each in found], "found": [each.text for each in found]},
     )
 
 
