@@ -312,7 +312,7 @@ def findings(result: Clusters) -> Iterator[Finding]:
                 yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
     for j, layer in enumerate(result.layers):
         at = int(np.searchsorted(result.shown, result.peak[j]))
-        if result.peak_groups[j] and 0 < at < len(result.shown) - 1:
+        if result.peak_groups[j] and result.line_largest[at, j] > result.line_largest[[0, -1], j].max():
             largest, live = result.line_largest[at, j], result.live[at, j]
             text = f"{layer}: at step {result.peak[j]}, {largest} of {live} neurons lie on one line"
             yield Finding(layer, int(result.peak[j]), f"{text}{_sides(result, at, layer)}", True, FALSE_CLAIM)
