@@ -198,6 +198,7 @@ ANALYSIS = Analysis(
     compute=compute,
     charts=charts,
     findings=findings,
+    when="full",
     needs=frozenset({"layers", "evaluate"}),
     reading=(
         "Every unit is taken away, one at a time (Morcos et al. 2018), and the network scored. A unit is important "
