@@ -165,7 +165,7 @@ def test_one_unit_dead_units_and_one_step(rng: np.random.Generator) -> None:
     assert alone.layers == ("fc1",)
     assert not any(finding.significant for finding in findings(alone))
     assert {float(alone.verdict[f"verdict_{name}"][0, 0]) for name in ORDERS} == {0.0}
-    assert len(charts(alone)) == 3
+    assert len(charts(alone)) == 4
     run._weights["fc1"][:, 4:9] = 0
     result = compute(run, evaluate=evaluate)
     assert_allclose(result.score["score_min_norm"][-1, 0, :6], result.intact_score[-1])
@@ -207,10 +207,12 @@ def test_charts_show_the_numbers(found: tuple[DenseRun, DenseEvaluator, PruningC
     _, _, result = found
     drawn = charts(result)
     lines = [chart for chart in drawn if isinstance(chart, Lines)]
-    assert [chart.layer for chart in lines] == ["fc1"] * 3 + ["fc2"] * 3 + [None] * 3
-    assert len(lines[2].y) == 11
-    assert_array_equal(lines[2].y["smallest norm first"], result.score["score_min_norm"][-1, 0, :25])
-    assert_array_equal(lines[2].bands["random"][0], result.random_score_low[-1, 0, :25])
+    assert [chart.layer for chart in lines] == ["fc1"] * 6 + ["fc2"] * 6 + [None] * 6
+    assert [len(chart.y) for chart in lines[4:6]] == [7, 5]  # ten orders, and the random ones in either
+    assert_array_equal(lines[4].y["smallest norm first"], result.score["score_min_norm"][-1, 0, :25])
+    assert_array_equal(lines[5].y["largest norm first"], result.score["score_max_norm"][-1, 0, :25])
+    for chart in lines[4:6]:
+        assert_array_equal(chart.bands["random"][0], result.random_score_low[-1, 0, :25])
     summary, *tables = [chart for chart in drawn if isinstance(chart, Table)]
     assert summary.columns["step"] == [0, 3, 9] * 3
     assert_array_equal(tables[0].columns["area"], [result.area[f"area_{name}"][-1, 0] for name in ORDERS])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,15 +58,19 @@ def of_place(result: PruningCurves, j: int) -> Iterator[Lines | Table]:
     known = layer if layer in result.recorded else None
     ending = "" if known else f": {layer}"
     curve = "score" if result.score_name else "loss"
-    for t, step in enumerate(result.shown.tolist()):
+    largest_first = [name for name in ORDERS if name.startswith("max_")]  # more curves in one chart are not told apart
+    for (t, step), names in product(
+        enumerate(result.shown.tolist()), (set(ORDERS) - set(largest_first), largest_first)
+    ):
         keep = np.isfinite(result.removed[j])
         y = {WORDS[name]: at(result, curve, name)[t, j, keep] for name in ORDERS
-             if np.isfinite(at(result, curve, name)[t, j]).any()}  # fmt: skip
+             if name in names and np.isfinite(at(result, curve, name)[t, j]).any()}  # fmt: skip
+        which = "largest" if names is largest_first else "smallest"
         y[RANDOM] = getattr(result, f"random_{curve}")[t, j, keep]
         band = tuple(getattr(result, f"random_{curve}_{end}")[t, j, keep] for end in ("low", "high"))
         intact = float((result.intact_score if result.score_name else result.intact_loss)[t])
         yield Lines(
-            title=f"{judged(result).capitalize()} while units go one by one, step {step}{ending}", layer=known,
+            title=f"{judged(result).capitalize()} while units go, {which} first, step {step}{ending}", layer=known,
             x=result.removed[j, keep], y=y, bands={RANDOM: (band[0], band[1])}, reference={"intact": intact},
             x_label="units gone", y_label=judged(result),
             band_label=f"lowest to highest of {result.random_orders} random orders",
