@@ -44,7 +44,20 @@ def cached(run: Run, parameters: Mapping[str, Any], make: Callable[[], Mapping[s
     """
     if run.condition == "recording":
         return make()
-    key = json.dumps([run.meta["run_id"], run.checksum, _code(), parameters], sort_keys=True)
+    return remembered({"run": [run.meta["run_id"], run.checksum], **parameters}, make)
+
+
+def remembered(parameters: Mapping[str, Any], make: Callable[[], Mapping[str, Array]]) -> Mapping[str, Array]:
+    """Arrays that depend on parameters alone, as a simulated null does, or those kept from the last time.
+
+    Args:
+        parameters: JSON values; with the code of the analyses and its libraries they determine the arrays.
+        make: computes them; of plain types, no objects.
+
+    Returns:
+        Name to array.
+    """
+    key = json.dumps([_code(), parameters], sort_keys=True)
     try:
         file = cache_folder() / f"{blake2b(key.encode(), digest_size=DIGEST).hexdigest()}.arrays"
     except RuntimeError:  # a user without a home folder

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wdyn.analyses._cache import remembered
 from wdyn.analyses._charts import Array
 from wdyn.analyses._groups import FALSE_CLAIM, ROUNDING, Mode, chance_distance, cosines, merge_tree
 
@@ -98,12 +99,31 @@ def _next_size(count: int) -> int:
 
 @functools.cache
 def _null(count: int, inputs: int, mode: Mode) -> Null:
+    kept = remembered({"null": "groups", "count": count, "inputs": inputs}, lambda: _simulated(count, inputs))
+    return Null(kept[f"{mode}_edge"], kept[f"{mode}_slope"], float(kept[f"{mode}_level"]))
+
+
+def _simulated(count: int, inputs: int) -> dict[str, Array]:
+    """The fields of `Null` for both modes, from the same draws."""
     rng = np.random.default_rng(SEED)
     draws = int(np.clip(NUMBERS // count, FEWEST_DRAWS, DRAWS))
-    kinds = (_uniform, _cube) if inputs < CUBE_INPUTS else (_uniform,)
-    joins = [
-        np.array([lowest_joins(merge_tree(draw(count, inputs, rng), mode)) for _ in range(draws)]) for draw in kinds
-    ]
+    joins: dict[Mode, list[Array]] = {"ray": [], "line": []}
+    for draw in (_uniform, _cube) if inputs < CUBE_INPUTS else (_uniform,):
+        layers = np.empty((len(joins), draws, count - 1))
+        for number in range(draws):
+            cosine = draw(count, inputs, rng)
+            layers[:, number] = [lowest_joins(merge_tree(cosine, mode)) for mode in joins]
+        for mode, heights in zip(joins, layers, strict=True):
+            joins[mode].append(heights)
+    nulls = {mode: _fitted(each) for mode, each in joins.items()}
+    return {
+        f"{mode}_{name}": np.asarray(value) for mode, null in nulls.items() for name, value in null._asdict().items()
+    }
+
+
+def _fitted(joins: list[Array]) -> Null:
+    """The null from lowest joins (draws, K) of one or two kinds of random layers."""
+    draws = len(joins[0])
     logs = [np.log(np.maximum(each, ROUNDING)) for each in joins]
     fitted = draws // 3  # the rest tells the level, unseen by the fit
     together = np.sort(np.concatenate([each[:fitted] for each in logs]), axis=0)
