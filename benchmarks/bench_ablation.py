@@ -103,9 +103,8 @@ def compare(name: str, contestants: dict[str, Callable[[], np.ndarray | None]], 
         assert first is not None
         assert other is not None
         shared = min(len(first), len(other))
-        print(
-            f"{label:28}{np.median(times[:, column]):10.3f}{ratio:10.2f}{np.abs(first[:shared] - other[:shared]).max():20.1e}"
-        )
+        apart = np.abs(first[:shared] - other[:shared]).max()
+        print(f"{label:28}{np.median(times[:, column]):10.3f}{ratio:10.2f}{apart:20.1e}")
     for label in contestants.keys() - present.keys():
         print(f"{label:28}  not installed")
 
