@@ -29,6 +29,7 @@ class ParallelEvaluator:
 
     left_out: Mapping[str, str] = {}
     examples, classes, score_name = EXAMPLES, CLASSES, "accuracy"
+    labels = None  # its outputs are not those of the run's last layer
 
     def __init__(self, run: Any, *, seed: int) -> None:
         rng = np.random.default_rng(seed)
