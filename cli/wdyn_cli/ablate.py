@@ -29,7 +29,7 @@ ANALYSES = ("ablation", "pruning_curves", "redundancy", "subspace")
 )
 @click.option(
     "--mode", type=click.Choice(["zero", "mean", "row", "remove"]), default="zero", show_default=True,
-    help="What happens to a unit that goes.",
+    help="What happens to a unit that goes, in the section on single units; 'zero' in the others.",
 )  # fmt: skip
 @click.option("--report", type=click.Choice(["html", "json"]), default="html", show_default=True)
 @click.option("--only", multiple=True, type=click.Choice(ANALYSES), help="Just this analysis (repeatable).")

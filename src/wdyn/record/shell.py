@@ -7,13 +7,19 @@ from collections import OrderedDict
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 from torch import Tensor, nn
+from torch.optim import Optimizer
+from torch.utils.data import DataLoader, Dataset
 
 from wdyn.record.inventory import MASK, ORIG, is_wrapper_segment, unwrapped
 
 _FORWARD_HOOKS = ("_forward_pre_hooks", "_forward_hooks")
 _HOOKS = (*_FORWARD_HOOKS, "_backward_hooks", "_backward_pre_hooks")
 _COMPUTES_A_WEIGHT = "torch.nn.utils."  # without such a hook the forward pass is not the same
+
+
+_SHARED = (Tensor, Optimizer, np.ndarray, DataLoader, Dataset)
 
 
 class Shell(NamedTuple):
@@ -52,7 +58,8 @@ def _shared(model: nn.Module) -> dict[int, Any]:
     known: dict[int, Any] = {}
     for module in model.modules():
         own = (module._parameters.values(), module._buffers.values(), vars(module).values())
-        known |= {id(tensor): tensor for values in own for tensor in values if isinstance(tensor, Tensor)}
+        # what hangs on a module besides its tensors may be as large as the model itself
+        known |= {id(each): each for values in own for each in values if isinstance(each, _SHARED)}
         for kind in _HOOKS:
             hooks = getattr(module, kind)
             known[id(hooks)] = OrderedDict(

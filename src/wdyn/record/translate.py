@@ -167,7 +167,7 @@ def references(argument: Any) -> list[str]:
     if isinstance(argument, list):
         return [name for each in argument for name in references(each)]
     if isinstance(argument, dict):
-        if argument.keys() == {"node"}:
+        if argument.keys() == {"node"} and isinstance(argument["node"], str):
             return [argument["node"]]
         return [name for each in argument.values() for name in references(each)]
     return []

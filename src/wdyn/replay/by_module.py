@@ -14,7 +14,7 @@ from wdyn.errors import MisuseError, NotFoundError
 from wdyn.record.inventory import take_inventory
 from wdyn.record.program import export_program
 from wdyn.record.translate import ProgramError
-from wdyn.replay.evaluator import ReplayEvaluator, evaluator, sample_of
+from wdyn.replay.evaluator import ReplayEvaluator, evaluator, numbers, sample_of
 from wdyn.replay.interpret import Program
 from wdyn.replay.rebuild import load_step, make_module
 from wdyn.replay.score import Metric, Objective, chosen_output
@@ -51,7 +51,7 @@ def evaluator_of_module(
     inputs, targets = sample_of(run, data)
     load_step(module, run, int(run.steps[-1]))
     given = tuple(inputs) if isinstance(inputs, tuple | list) else (inputs,)
-    example = tuple(_like(module, torch.from_numpy(np.array(each[:4]))) for each in given)
+    example = tuple(_like(module, numbers(each, "inputs")[:4]) for each in given)
     try:
         raw = export_program(module, example, {}, take_inventory(module))
         return evaluator(run, data=(given, targets), metric=metric, program=Program(raw, model))
@@ -73,20 +73,26 @@ class ModuleEvaluator:
     ) -> None:
         """Find out what can go; see `evaluator_of_module`."""
         self.run, self.module, self.metric = run, module.eval(), metric
-        self._inputs = tuple(_like(module, torch.from_numpy(np.array(each))) for each in data[0])
-        targets = torch.from_numpy(np.array(data[1]))
+        self._inputs = tuple(_like(module, numbers(each, "inputs")) for each in data[0])
+        targets = numbers(data[1], "targets")
         self.examples = len(targets)
         self.inventory = take_inventory(module)
         self.places, self.left_out = {}, {}
-        with torch.no_grad(), _seen(self._candidates()) as shapes:
-            output = self.call(slice(0, 2))
+        calls: list[str] = []
+        try:
+            with torch.no_grad(), _seen(self._candidates(), calls=calls) as shapes:
+                output = self.call(slice(0, 2))
+        except Exception as error:  # the user's own code may raise anything
+            raise MisuseError(f"the model cannot run on these data ({type(error).__name__}: {error}).") from error
         self.objective = Objective(targets, output)
         for name, submodule in self._candidates().items():
             layer = run.layers[name]
             axis, kind = _AXES[type(submodule)]
             if shapes.get(name) is None or shapes[name].shape[axis] != layer.rows:
                 self.left_out[name] = "the forward pass does not call it, or not as its rows say"
-            elif shapes[name] is output:
+            elif calls.count(name) > 1:
+                self.left_out[name] = f"the forward pass calls it {calls.count(name)} times"
+            elif shapes[name].data_ptr() == output.data_ptr():
                 self.left_out[name] = "its units are the outputs of the network"
             else:
                 self.places[name] = Place(name, layer.rows, kind)
@@ -139,6 +145,9 @@ class ModuleNetwork:
             return self._intact
         clamped = {name: self._clamped(name, mode) for name in gone}
         masks = {name: torch.from_numpy(np.array(mask, dtype=np.bool_)) for name, mask in gone.items()}
+        for name, mask in masks.items():
+            if mask.ndim != 2 or mask.shape[1] != (units := self._place(name).units):
+                raise MisuseError(f"a mask of {name!r} has the shape (M, {units}), but {tuple(mask.shape)} was given.")
         variants = [
             {name: (mask[v], clamped[name]) for name, mask in masks.items()}
             for v in range(len(next(iter(masks.values()))))
@@ -251,13 +260,20 @@ def _clamping(gone: Tensor, value: Tensor, axis: int) -> Callable[..., Tensor]:
 
 
 @contextmanager
-def _seen(modules: Mapping[str, nn.Module], *, watch: bool = False) -> Iterator[dict[str, Tensor]]:
-    """What modules give while the block runs; with `watch` as leaves that gradients are asked for."""
+def _seen(
+    modules: Mapping[str, nn.Module], *, watch: bool = False, calls: list[str] | None = None
+) -> Iterator[dict[str, Tensor]]:
+    """What modules give while the block runs; with `watch` as leaves that gradients are asked for.
+
+    `calls` gets the name of a module each time it is called.
+    """
     values: dict[str, Tensor] = {}
 
     def hook_for(name: str) -> Callable[..., Tensor | None]:
         def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
             values[name] = output.detach().requires_grad_() if watch else output
+            if calls is not None:
+                calls.append(name)
             return values[name] if watch else None
 
         return hook

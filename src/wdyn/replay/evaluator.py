@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from wdyn.errors import MisuseError, NotFoundError
+from wdyn.errors import MisuseError, NotFoundError, WdynError
 from wdyn.replay.interpret import Operation, Program, Values, built
 from wdyn.replay.model import bound, program_of, tensors_at
 from wdyn.replay.network import ReplayNetwork
-from wdyn.replay.places import find_sites
+from wdyn.replay.places import Site, find_sites
 from wdyn.replay.score import Metric, Objective, chosen_output
 from wdyn.replay.shapes import shapes_of
 from wdyn.scores import Place
@@ -22,7 +22,7 @@ from wdyn.scores import Place
 if TYPE_CHECKING:
     from wdyn.store.run import Run
 
-_PROBE = 2  # examples that shapes are found out with
+_PROBES = 2, 3  # examples that shapes are found out with: what is larger for more counts examples
 _MOST_NETWORKS = 4  # steps in memory at a time
 
 
@@ -92,11 +92,18 @@ class ReplayEvaluator:
         self.examples = len(targets)
         last = tensors_at(run, int(run.steps[-1]), program.tensors.values())
         fixed = {node: last[name] for node, name in program.tensors.items()} | program.constants
-        probe = self.inputs(slice(0, min(_PROBE, self.examples)))
-        self._probed = len(next(iter(probe.values())))
-        self.shapes = shapes_of(program, {**fixed, **probe})
-        with torch.no_grad():
-            self.objective = Objective(targets, chosen_output(program({**fixed, **probe})))
+        self._probed, more = (min(count, self.examples) for count in _PROBES)
+        probes = [{**fixed, **self.inputs(slice(0, count))} for count in (self._probed, more)]
+        try:
+            self.shapes, self._shapes_of_more = (shapes_of(program, probe) for probe in probes)
+            with torch.no_grad():
+                outputs = [chosen_output(program(probe)) for probe in probes]
+        except (RuntimeError, IndexError, ValueError, TypeError) as error:
+            if isinstance(error, WdynError):
+                raise
+            raise MisuseError(f"{run.path}: the network cannot run on these data ({error}).") from error
+        self._check_alone(outputs)
+        self.objective = Objective(targets, outputs[0])
         self.sites, self.left_out = find_sites(program, run.layers, self.shapes)
         self.places = {site.name: Place(site.name, site.units, site.kind) for site in self.sites.values()}
         self.classes = self.objective.classes
@@ -118,6 +125,29 @@ class ReplayEvaluator:
             self._networks[step] = ReplayNetwork(self, tensors)
         return self._networks[step]
 
+    def example_axis(self, site: Site) -> int | None:
+        """The axis of a site's value that counts examples, that of its units apart; None where none does by itself."""
+        few, many = (list(shapes[site.node]) for shapes in (self.shapes, self._shapes_of_more))
+        for sizes in (few, many):
+            del sizes[site.axis]
+        if self.examples == self._probed:  # too few for a larger probe
+            return 0 if few and few[0] == self.examples else None
+        pairs = enumerate(zip(few, many, strict=True))
+        return next((axis for axis, (a, b) in pairs if (a, b) == (self._probed, self._probed + 1)), None)
+
+    def _check_alone(self, outputs: list[Tensor]) -> None:
+        """Variants are scored on parts of the data, so what a network says of an example must not depend on others."""
+        few, many = outputs
+        if few.ndim == 0 or len(few) != self._probed:
+            raise MisuseError(f"{self._run.path}: the output of the network has no row for each example.")
+        apart = (many[: len(few)] - few).abs()
+        known = torch.isfinite(few)  # weights may have run away
+        if bool((apart[known] > 1e-2 * few[known].abs().max()).any() if known.any() else False):
+            raise MisuseError(
+                f"{self._run.path}: what the network says of an example depends on others of its batch or on random "
+                "numbers, also in eval mode, so it cannot be scored in parts."
+            )
+
     def _last_read(self) -> str:
         """The node that the run's last layer reads, where it gives the outputs, one row for each example."""
         last = list(self._run.layers.values())[-1:]
@@ -125,12 +155,7 @@ class ReplayEvaluator:
         for each in self.program.operations:
             if each.kind == "aten.linear.default" and each.positional[1]["node"] in nodes:
                 node: str = each.positional[0]["node"]
-                gives_outputs = not any(
-                    tensor in later.needs
-                    for later in self.program.after([each.name])
-                    for tensor in self.program.tensors
-                )
-                return node if gives_outputs and len(self.shapes[node]) == 2 else ""
+                return node if self.program.ends_in(each.name) and len(self.shapes[node]) == 2 else ""
         return ""
 
     def inputs(self, examples: slice) -> Values:
@@ -153,12 +178,35 @@ def _checked(program: Program, data: tuple[Any, Any]) -> tuple[Values, Tensor]:
     nodes = list(program.inputs)
     if len(given) != len(nodes):
         raise MisuseError(f"the model takes {len(nodes)} inputs, and the data have {len(given)}.")
-    values = bound(program, *_as_called(program, dict(zip(nodes, given, strict=True))))
-    targets = data[1].detach().cpu() if isinstance(data[1], Tensor) else torch.from_numpy(np.array(data[1]))
+    arrays = [numbers(each, "inputs") for each in given]
+    values = bound(program, *_as_called(program, dict(zip(nodes, arrays, strict=True))))
+    targets = numbers(data[1], "targets")
     lengths = {len(targets), *(len(value) for value in values.values())}
     if len(lengths) != 1 or lengths == {0}:
         raise MisuseError(f"inputs and targets must be of one length, but have {sorted(lengths)} examples.")
     return values, targets
+
+
+def numbers(values: Any, what: str) -> Tensor:
+    """An array or tensor of numbers with at least one axis, whole numbers as int64.
+
+    Raises:
+        MisuseError: it is none.
+    """
+    if isinstance(values, Tensor):
+        tensor = values.detach().cpu()
+        tensor = tensor if tensor.is_floating_point() or tensor.is_complex() else tensor.long()
+    else:
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise MisuseError(f"{what} must be numbers, but are of type {array.dtype}.")
+        dtype = array.dtype.newbyteorder("=") if array.dtype.kind == "f" else np.dtype(np.int64)
+        tensor = torch.from_numpy(array.astype(dtype))
+    if tensor.is_complex() or not tensor.ndim:
+        raise MisuseError(
+            f"{what} must be real numbers for each example, but are {tensor.dtype} {tuple(tensor.shape)}."
+        )
+    return tensor
 
 
 def _as_called(program: Program, by_node: Values) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -122,6 +122,12 @@ class Program:
                 found.append(each)
         return tuple(reversed(found))
 
+    def ends_in(self, node: str) -> bool:
+        """Whether what depends on a node is only reshaped and normalised on the way out: no other weights join in."""
+        after = {each.name: each for each in self.after([node])}
+        weighted = {*self.tensors, *(each.name for each in self.after(self.tensors))} - after.keys() - {node}
+        return not any(name in weighted for each in after.values() for name in each.needs)
+
     def __call__(self, values: Mapping[str, Any]) -> Any:
         """The result, lists and dicts of tensors and plain values.
 
@@ -168,7 +174,7 @@ def _compiled(argument: Any) -> Callable[[Mapping[str, Any]], Any]:
         parts = [_compiled(each) for each in argument]
         return lambda values: [part(values) for part in parts]
     if isinstance(argument, dict):
-        if len(argument) == 1:
+        if len(argument) == 1 and isinstance(next(iter(argument.values())), str):
             ((key, value),) = argument.items()
             if key == "node":
                 return operator.itemgetter(value)
@@ -197,7 +203,8 @@ def _torch(key: str, name: str) -> Any:
 def _function(kind: str) -> Callable[..., Any]:
     namespace, name, *overload = kind.split(".")
     if namespace == "aten":
-        name = "reshape" if name == "view" else name  # the same values, also where a batch of variants lies in between
+        if kind == "aten.view.default":  # the same values, also where a batch of variants lies in between
+            name = "reshape"
         function: Callable[..., Any] = getattr(getattr(torch.ops.aten, name), overload[0])
     else:
         function = getattr(operator if namespace == "operator" else torch, name)
@@ -209,7 +216,7 @@ def _constant(value: Mapping[str, Any]) -> Tensor:
     size = torch.empty((), dtype=dtype).element_size()
     for length in shape:
         size *= length
-    if not 0 <= size <= MOST_CONSTANTS:
+    if min(shape, default=0) < 0 or size > MOST_CONSTANTS:
         raise ValueError(f"a constant of {size} bytes")
     inflate = zlib.decompressobj()
     data = inflate.decompress(base64.b64decode(value["data"], validate=True), size + 1)

@@ -50,6 +50,13 @@ class ReplayNetwork:
         if not masks:
             return self._intact_scores()
         self._intact_scores()
+        variants = len(next(iter(masks.values())))
+        if self._of.metric is not None and variants > _MOST_TOGETHER:  # it sees all outputs of a variant at once
+            parts = [
+                self.scores({name: mask[start : start + _MOST_TOGETHER] for name, mask in gone.items()}, mode)
+                for start in range(0, variants, _MOST_TOGETHER)
+            ]
+            return Scores(*(np.concatenate(each) for each in zip(*parts, strict=True)))
         with torch.no_grad():
             sites = [self._site(name, mode) for name in masks]
             clamped = {site.name: self._clamped(site, mode) for site in sites}
@@ -90,6 +97,9 @@ class ReplayNetwork:
             rows = values[site.node].double().movedim(site.axis, -1)
             total += rows.flatten(0, -2).sum(0)
             positions += rows[..., 0].numel()
+            if (first := self._of.example_axis(site)) is None:
+                continue  # which rows belong to which example is not known
+            rows = rows.movedim(first, 0)
             one_hot = self._one_hot(rows, examples)
             if one_hot is not None:
                 flat = rows.flatten(0, -2) if one_hot.shape[0] == rows[..., 0].numel() else _mean_of_example(rows)
@@ -146,6 +156,10 @@ class ReplayNetwork:
             why = self._of.left_out.get(name)
             raise NotFoundError(f"no place {name!r}: {why}" if why else f"no place {name!r}.")
         site = self._of.sites[name]
+        if mode == "mean" and site.kind == "head":
+            raise MisuseError(f"a head of {name!r} gives a vector, so mode 'mean' has no one value. Take 'zero'.")
+        if mode == "row" and site.bias is not None and site.bias not in self._fixed:
+            raise MisuseError(f"the bias of {name!r} is computed from other parameters. Take mode 'zero'.")
         if mode in ("row", "remove") and (site.weight is None or (mode == "remove" and site.mixes)):
             reason = "has no weight rows" if site.weight is None else "is normalised together with its neighbours"
             raise MisuseError(
@@ -177,13 +191,14 @@ class ReplayNetwork:
     def _found_road(self, sites: Sequence[Site]) -> Road:
         if len(sites) == 1:
             path = path_to_linear(self._program, sites[0], self._of.shapes)
-            if path is not None and self._weight_of(path[-1]).dtype in (torch.float32, torch.float64):
+            if path is not None and self._dtype_of(path[-1]) in (torch.float32, torch.float64):
                 return ThroughLinear(self._program, sites[0], path, self._output)
         return Everywhere(self._program, sites, self._output)
 
-    def _weight_of(self, linear: Operation) -> Tensor:
-        weight: Tensor = self._fixed[linear.positional[1]["node"]]
-        return weight
+    def _dtype_of(self, linear: Operation) -> torch.dtype | None:
+        """None where the weight is computed."""
+        weight = self._fixed.get(linear.positional[1]["node"])
+        return None if weight is None else weight.dtype
 
     def _tallied(self, road: Road, masks: Mapping[str, Tensor], clamped: Mapping[str, Tensor]) -> Scores:
         variants = len(next(iter(masks.values())))
@@ -219,9 +234,10 @@ class ReplayNetwork:
     ) -> Iterator[tuple[slice, Values]]:
         """Values of some nodes of the intact network, for a few examples at a time."""
         operations = self._program.before(names)
-        size = max(
-            1, min(_PREFIX_ROOM // self._of.bytes_per_example(operations, total=True), most or self._of.examples)
-        )
+        room = _PREFIX_ROOM // self._of.bytes_per_example(operations, total=True)
+        size = max(1, min(room, most or self._of.examples))
+        while size > 2 and self._of.examples % size == 1:  # some models lose the axis of a single example
+            size -= 1
         for first in range(0, self._of.examples, size):
             examples = slice(first, min(first + size, self._of.examples))
             start = {**self._fixed, **(changed or {}), **self._of.inputs(examples)}

@@ -29,7 +29,7 @@ def path_to_linear(program: Program, site: Site, shapes: Shapes) -> Sequence[Ope
         path.append(user)
         if user.kind == "aten.linear.default":
             return path if site.axis == -1 or len(shapes[at]) == 2 else None
-        if not _keeps_units_apart(user, shapes[at], shapes.get(user.name, ()), site):
+        if user.name not in shapes or not _keeps_units_apart(user, shapes[at], shapes[user.name], site):
             return None
         at = user.name
     return None

@@ -118,7 +118,7 @@ class _Finder:
                 bias=_node(use.positional[2] if len(use.positional) > 2 else None),
             )
         )
-        return "its units are the outputs of the network" if self._is_output(found) else found
+        return "its units are the outputs of the network" if self._program.ends_in(found.node) else found
 
     def heads(self) -> Iterator[Site]:
         """The heads of each attention."""
@@ -141,7 +141,8 @@ class _Finder:
         while (user := self._only_user(at.node)) is not None:
             kind = _base(user)
             per_unit = kind in _ELEMENTWISE or (kind in _PER_UNIT_NORMS and self._counts_units(user, site.axis))
-            if not (per_unit or kind in _MIXING_NORMS) or user.positional[0] != {"node": at.node}:
+            single = user.name in self._shapes  # not one of several results
+            if not single or not (per_unit or kind in _MIXING_NORMS) or user.positional[0] != {"node": at.node}:
                 break
             at = replace(at, node=user.name, chain=(*at.chain, user), mixes=at.mixes or not per_unit)
             if kind in ACTIVATIONS:
@@ -157,10 +158,6 @@ class _Finder:
     def _counts_units(self, norm: Operation, axis: int) -> bool:
         """Whether a norm with one mean per entry of axis 1 has one per unit."""
         return len(self._shapes[norm.needs[0]]) + axis == 1
-
-    def _is_output(self, site: Site) -> bool:
-        after = self._program.after([site.node])
-        return not any(name in self._program.tensors for each in after for name in each.needs)
 
 
 def _base(operation: Operation) -> str:

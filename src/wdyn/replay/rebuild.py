@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,22 +78,29 @@ def _function(spec: str) -> Callable[[], Any]:
     if not colon or not where or not name:
         raise MisuseError(f"--model {spec}: give package.module:make_model or path/to/file.py:make_model.")
     if where.endswith(".py"):
-        found = importlib.util.spec_from_file_location(Path(where).stem, where)
+        found = importlib.util.spec_from_file_location(f"_wdyn_model_{Path(where).stem}", where)
         if found is None or found.loader is None or not Path(where).is_file():
             raise MisuseError(f"--model {spec}: there is no file {where}.")
         module = importlib.util.module_from_spec(found)
         sys.modules[found.name] = module  # classes look their module up by name
-        found.loader.exec_module(module)
+        with _importing_from(str(Path(where).resolve().parent)):  # as where the file is run as a script
+            found.loader.exec_module(module)
     else:
-        sys.path.insert(0, "")  # as `python -m` does: the user's project is where the command is given
-        try:
+        with _importing_from(""):  # as `python -m` does: the user's project is where the command is given
             module = importlib.import_module(where)
-        finally:
-            sys.path.remove("")
     if not callable(getattr(module, name, None)):
         raise MisuseError(f"--model {spec}: {where} has no function {name}.")
     function: Callable[[], Any] = getattr(module, name)
     return function
+
+
+@contextmanager
+def _importing_from(folder: str) -> Iterator[None]:
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
 
 
 def _few(names: list[str]) -> str:

@@ -19,8 +19,9 @@ class Judged(NamedTuple):
     """What V variants give on B examples.
 
     Attributes:
-        loss: (V, B) float32.
-        right: (V, B) float32, share of the example's positions that are right; None where targets are no classes.
+        loss: (V, B) float32, mean over the example's positions where each has as many, else such that the mean over all
+            examples is that over all positions.
+        right: (V, B) float32, share of the positions that are right, likewise; None where targets are no classes.
         right_by_class: (V, C) float64, sums over the positions of each class; None likewise.
     """
 
@@ -52,7 +53,7 @@ class Objective:
         whole = not targets.is_floating_point()
         self._one_logit = whole and output.numel() // len(output) == targets[:1].numel()
         self.has_classes = whole and (self._one_logit or output.ndim == targets.ndim + 1)
-        if self._one_logit and not bool(((targets == 0) | (targets == 1)).all()):
+        if self._one_logit and not bool(((targets == 0) | (targets == 1) | (targets == IGNORED)).all()):
             self._one_logit = self.has_classes = False  # counts, not two classes
         self._class_axis = self._axis(output) if self.has_classes and not self._one_logit else -1
         if not self.has_classes and output[:1].numel() != targets[:1].numel():
@@ -63,6 +64,7 @@ class Objective:
         count = 2 if self._one_logit else output.shape[self._class_axis] if self.has_classes else 0
         self._check_range(count)
         self.classes = count if count <= MOST_CLASSES else 0
+        self._positions = float((targets != IGNORED).sum()) / len(targets) if self.has_classes else 1.0  # of an example
         self.counts = self._by_class(torch.ones(1, targets.numel()), slice(None))[0]
 
     def judge(self, output: Tensor, examples: slice) -> Judged:
@@ -80,9 +82,9 @@ class Objective:
         right = (logits.argmax(-1) == wanted).float()
         if logits.shape[2] == 1 and bool(counted.all()):
             return Judged(loss[..., 0], right[..., 0], self._by_class(right.flatten(1), examples))
-        positions = counted.sum(-1).clamp(min=1)
-        mean = (loss * counted).sum(-1) / positions, (right * counted).sum(-1) / positions
-        return Judged(*mean, self._by_class(right.flatten(1), examples))
+        # each position counts alike, so the mean over examples is that over all positions that are not ignored
+        share = (loss * counted).sum(-1) / self._positions, (right * counted).sum(-1) / self._positions
+        return Judged(*share, self._by_class(right.flatten(1), examples))
 
     def by_position(self, shape: tuple[int, ...]) -> bool:
         """Whether each position of a value of this shape, its last axis apart, has a target of its own."""
@@ -108,6 +110,11 @@ class Objective:
     def _axis(self, output: Tensor) -> int:
         """Which axis counts classes: the last, or the second as torch's own loss has it; counted from the end."""
         rest = tuple(self._targets.shape[1:])
+        if output.ndim > 2 and tuple(output.shape[1:-1]) == rest == tuple(output.shape[2:]):
+            raise MisuseError(
+                f"outputs of shape {_each(output)} for each example count classes on their first or their last axis. "
+                "Give a sample with another number of positions, or your own metric."
+            )
         if tuple(output.shape[1:-1]) == rest:
             return -1
         if tuple(output.shape[2:]) == rest:

@@ -103,6 +103,9 @@ def make_section(
         except WdynError as error:
             if "evaluate" in analysis.needs:
                 return replace(section, status="skipped", reason=str(error))
+        except Exception as error:  # the user's own model and data are at work here
+            if "evaluate" in analysis.needs:
+                return section.failed(error)
     wanted = parameters.keys() & offered.keys()
     try:
         result = analysis.compute(run, **{key: offered[key] for key in wanted})
