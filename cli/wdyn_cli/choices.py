@@ -28,7 +28,7 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For a program inste
 ONLY = click.option(
     "--only", multiple=True, metavar="NAME", help="Run just this analysis, such as frame_potential (repeatable)."
 )
-QUICK = click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds.")
+QUICK = click.option("--quick", is_flag=True, help="At most 40 steps, PCA in place of UMAP: seconds.")
 
 
 def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:

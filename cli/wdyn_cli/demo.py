@@ -9,7 +9,7 @@ from wdyn_cli.replayed import evaluate_with
 
 
 @click.command()
-@click.option("--quick", is_flag=True, help="At most 100 steps, PCA in place of UMAP: seconds.")
+@click.option("--quick", is_flag=True, help="At most 40 steps, PCA in place of UMAP: seconds.")
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def demo(quick: bool, show: bool) -> None:
     """Train a small network, record it, write reports/demo.html."""

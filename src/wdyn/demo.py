@@ -39,7 +39,7 @@ def run_demo(
     """Train LeNet-300-100 on scikit-learn's digits with every step recorded, and write the page.
 
     Args:
-        quick: at most 100 steps, PCA in place of UMAP.
+        quick: at most 40 steps, PCA in place of UMAP.
         evaluate: as for `build_report`.
         progress: told the stage and its fraction.
 

@@ -135,10 +135,10 @@ def test_steps_are_numbers_and_never_positions(
         assert list(found.whole.layers) == ["fc1", "fc2"]
 
 
-def test_quick_takes_a_hundred_steps_unless_told_which(few: dict[str, Analysis], tmp_path: Path) -> None:
+def test_quick_takes_forty_steps_unless_told_which(few: dict[str, Analysis], tmp_path: Path) -> None:
     path = make_run(tmp_path / "long.h5", {step: {"fc1.weight": np.eye(2, dtype="f4")} for step in range(250)})
     with analysed(path, quick=True) as found:
-        assert len(found.run.steps) == 100
+        assert len(found.run.steps) == 40
         assert found.run.steps[[0, 1, -1]].tolist() == [0, 1, 249]
     with analysed(path, quick=True, steps=slice(None)) as found:
         assert len(found.run.steps) == 250

@@ -23,7 +23,7 @@ from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
 Kind = Literal["html", "json"]
-QUICK_STEPS = 100
+QUICK_STEPS = 40  # of which each stored band of steps that is touched has to be inflated whole
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def build_report(
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None or empty.
         steps: step numbers, a slice over them (recorded steps from start up to stop, every so many) or LogSpaced.
-        quick: take the instant analyses in place of the slow ones, and at most 100 steps unless `steps` says which.
+        quick: take the instant analyses in place of the slow ones, and at most 40 steps unless `steps` says which.
         seed: for everything random.
         evaluate: run -> evaluator, such as `wdyn.evaluator`; without it nothing that runs the network again is done.
         mode: what happens to a unit that goes, see `wdyn.scores.Mode`.

@@ -63,7 +63,7 @@ def write_figures(
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None.
         steps: as for `build_report`; all when None.
-        quick: take the instant analyses in place of the slow ones, and at most 100 steps unless `steps` says which.
+        quick: take the instant analyses in place of the slow ones, and at most 40 steps unless `steps` says which.
         seed: for everything random.
         evaluate: as for `build_report`.
         jobs: number of processes; with 1 all is done in this one.
