@@ -28,6 +28,11 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
         {"scipy", "sklearn", "umap", "pandas", "matplotlib"},
     ),
     "replay": ({"errors", "record", "scores", "store"}, {"numpy", "torch"}, set()),
+    "tickets": (
+        {"errors", "journal", "places", "record", "replay", "scores", "store"},
+        {"numpy", "torch"},
+        {"scipy"},
+    ),
     "report": (
         {"_version", "errors", "places", "scores", "store", "analyses"},
         {"numpy", "jinja2", "markupsafe"},

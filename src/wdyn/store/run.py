@@ -179,16 +179,16 @@ class Run:
             pairs = list(group)
             yield pairs[0][0], rows_at(np.array([position for _, position in pairs]))
 
-    def state(self, step: int, names: Iterable[str] | None = None) -> dict[str, Array]:
+    def state(self, step: int, names: Iterable[str] | None = None, *, masked: bool = True) -> dict[str, Array]:
         """Everything recorded at one step, as the forward pass used it.
 
         Args:
             step: one of `steps`.
             names: read only these, of `parameters`; all when omitted.
+            masked: apply the masks; without them, also what the optimizer has below a mask.
 
         Returns:
-            Name to array of the tensor's shape: weights with masks applied, buffers, and tied parameters under each of
-            their names.
+            Name to array of the tensor's shape: weights, buffers, and tied parameters under each of their names.
 
         Raises:
             NotFoundError: there is no such step or name.
@@ -199,7 +199,8 @@ class Run:
             raise NotFoundError(
                 f"{self.path}: {unknown[0]!r} was not recorded.{_nearest(unknown[0], self._source.tensors)}"
             )
-        arrays = {name: self._masked(name, positions)[0, ...] for name in wanted}
+        read = self._masked if masked else self._source.read
+        arrays = {name: read(name, positions)[0, ...] for name in wanted}
         return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
 
     def replay(self, step: int) -> Any:

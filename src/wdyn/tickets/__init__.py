@@ -1,0 +1,1 @@
+"""Winning tickets: find them, prove them, compare them honestly."""
