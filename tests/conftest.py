@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes at work: more threads than cores only wait for each other
@@ -11,7 +12,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes at work: more threa
 import numpy as np
 import pytest
 
-os.environ["WDYN_CACHE"] = os.devnull  # nothing can be kept there, and the real cache is left alone
+if "PYTEST_XDIST_WORKER" not in os.environ:  # what takes long to simulate is kept for this session's processes alone
+    _kept = tempfile.TemporaryDirectory(prefix="wdyn-tests-")
+    os.environ["WDYN_CACHE"] = _kept.name
 REQUIRE_ALL = os.environ.get("WDYN_REQUIRE_ALL") == "1"
 
 

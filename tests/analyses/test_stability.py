@@ -60,7 +60,7 @@ def test_groups_of_chance_seldom_beat_the_most_stable_of_twenty(method: Method) 
 
 
 def test_stability_of_neurons_speaks_of_groups_under_any_number(rng: np.random.Generator) -> None:
-    rows = rng.normal(size=(12, 30))
+    rows = rng.normal(size=(12, 200))
     rows[:4] = rows[0]
     labels = np.where(np.arange(12) < 4, 7, -1)
     each, by_chance = stability_of_neurons(rows, labels, "average", rng=rng)

@@ -78,6 +78,26 @@ def chance_heights(count: int, inputs: int, mode: Mode, *, level: float = FALSE_
     return np.minimum(np.maximum.accumulate(heights), 1.0)
 
 
+def carried_over(heights: Array, inputs: int, part: int) -> Array:
+    """Heights of `chance_heights` for part of the inputs: where pairs of random directions are as seldom as close.
+
+    Exact for pairs and, since for many inputs all cosines shrink alike, close for larger groups: of random layers
+    held against half of 300 inputs 2 in 100 were measured to show a group, of 27 inputs 5, in place of 1.
+
+    Args:
+        heights: (K,) float64 in [0, 1], for layers of all inputs.
+        inputs: D of the whole layer.
+        part: how many of them are looked at, at least 2.
+
+    Returns:
+        (K,) float64 in [0, 1].
+    """
+    from scipy.special import betainc, betaincinv
+
+    whole, half = (inputs - 1) / 2, (part - 1) / 2
+    return np.asarray(2.0 * betaincinv(half, half, betainc(whole, whole, heights / 2)))
+
+
 def lowest_joins(tree: Array) -> Array:
     """Lowest height at which at least so many rows are together.
 

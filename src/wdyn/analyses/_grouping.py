@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._group_chance import MOST_SIMULATED, chance_heights
+from wdyn.analyses._group_chance import MOST_SIMULATED, carried_over, chance_heights
 from wdyn.analyses._groups import FALSE_CLAIM, Method, Mode, average, by_size, chance_distance, dense, merge_tree
 
 
@@ -18,6 +18,7 @@ def groups_at(
     method: Method = "average",
     level: float = FALSE_CLAIM,
     pairs: float | None = None,
+    of_inputs: int | None = None,
 ) -> Array:
     """Groups of a layer at one step, against chance.
 
@@ -31,6 +32,8 @@ def groups_at(
         level: chance that a layer of random directions shows any group.
         pairs: hold groups of all sizes against pairs of random directions, so many of which are expected as close:
             only to see what chance groups are like.
+        of_inputs: inputs of the whole layer, where only part of them is looked at: spares the simulation of layers
+            that have as few.
 
     Returns:
         (N,) int64, 0 for the largest group, then by falling size and rising first row; -1 for a row in none or dead.
@@ -39,7 +42,10 @@ def groups_at(
     labels = np.full(len(live), -1)
     between = cosine if len(rows) == len(live) else cosine[np.ix_(rows, rows)]
     if method == "average" and pairs is None and len(rows) <= MOST_SIMULATED:
-        labels[rows] = prominent(merge_tree(between, mode), chance_heights(len(rows), inputs, mode, level=level))
+        heights = chance_heights(len(rows), of_inputs or inputs, mode, level=level)
+        if of_inputs is not None:
+            heights = carried_over(heights, of_inputs, inputs)
+        labels[rows] = prominent(merge_tree(between, mode), heights)
         return labels
     distance = chance_distance(len(rows), inputs, mode, pairs=level if pairs is None else pairs)
     labels[rows] = dense(between, mode, distance) if method == "hdbscan" else average(between, mode, distance)

@@ -70,7 +70,8 @@ def stability(
     for _ in range(halves):
         seen = vectors.take(rng.permutation(vectors.shape[1])[:half], axis=1)  # row by row, which an index is not
         unit, _, live = directions(seen)
-        total += best_overlap(groups, groups_at(cosines(unit), live, half, "ray", method=method, pairs=pairs))
+        found = groups_at(cosines(unit), live, half, "ray", method=method, pairs=pairs, of_inputs=vectors.shape[1])
+        total += best_overlap(groups, found)
     return total / halves
 
 
