@@ -28,6 +28,9 @@ JSON = click.option("--json", "as_json", is_flag=True, help="For a program inste
 ONLY = click.option(
     "--only", multiple=True, metavar="NAME", help="Run just this analysis, such as frame_potential (repeatable)."
 )
+LAYERS = click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable).")
+JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in.")
+SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
 QUICK = click.option("--quick", is_flag=True, help="At most 40 steps, PCA in place of UMAP: seconds.")
 
 
@@ -38,20 +41,8 @@ def analysis_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def run_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which layers and steps, and how."""
-    for option in reversed(
-        [
-            click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable)."),
-            click.option("--steps", metavar="WHICH", callback=_steps, help=STEPS),
-            click.option(
-                "--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in."
-            ),
-            click.option(
-                "--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random."
-            ),
-        ]
-    ):
-        command = option(command)
-    return command
+    steps = click.option("--steps", metavar="WHICH", callback=_steps, help=STEPS)
+    return LAYERS(steps(JOBS(SEED(command))))
 
 
 def _steps(ctx: click.Context, option: click.Parameter, text: str | None) -> Any:

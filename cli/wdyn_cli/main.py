@@ -10,6 +10,7 @@ import click
 
 from wdyn_cli.ablate import ablate
 from wdyn_cli.analyze import analyze
+from wdyn_cli.compare import compare
 from wdyn_cli.demo import demo
 from wdyn_cli.figures import figures
 from wdyn_cli.info import info
@@ -50,5 +51,5 @@ def main(debug: bool) -> None:
     """See how a network learned, from a file that holds the weights of every step."""
 
 
-for command in (ablate, analyze, demo, figures, info, verify):
+for command in (ablate, analyze, compare, demo, figures, info, verify):
     main.add_command(command)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 RUNS = Path("checkpoints")
 REPORTS = Path("reports")
+LONGEST_NAME = 100  # letters of a report's name: file systems take 255 bytes
 
 
 def parts_folder(run_file: Path) -> Path:
@@ -32,6 +34,24 @@ def default_report(run_file: Path, suffix: str) -> Path:
         `reports/<run name><suffix>`, relative to the working folder.
     """
     return REPORTS / (run_file.stem + suffix)
+
+
+def default_comparison(names: Sequence[str], suffix: str) -> Path:
+    """Path of a report on several runs when the user names none.
+
+    Args:
+        names: of the runs, told apart by folders where need be.
+        suffix: file ending with its dot, such as `.html`.
+
+    Returns:
+        `reports/<names joined by "-and-"><suffix>`, relative to the working folder; where there are too many names for
+        that, the first and how many more.
+    """
+    plain = [name.replace("/", "-") for name in names]
+    joined = "-and-".join(plain)
+    if len(joined) > LONGEST_NAME:
+        joined = f"{plain[0][:LONGEST_NAME]}-and-{len(plain) - 1}-more"
+    return REPORTS / (joined + suffix)
 
 
 def cache_folder() -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import numpy as np
 
@@ -14,6 +15,7 @@ class MemoryRun:
     """`weights` maps a layer's name to its (S, N, D) history, `biases` to (S, N); `block` steps come at a time."""
 
     name = "memory"
+    path = Path("memory.h5")
     sample = None
     condition = "recording"  # so nothing of it is kept in the cache
 

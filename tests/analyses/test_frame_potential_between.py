@@ -72,7 +72,7 @@ def test_every_number_of_two_runs(runs: list[MemoryRun]) -> None:
     result = compute(runs, progress=told.append)
     assert result.layers == ("fc",)  # `out` has other inputs in the second
     assert_array_equal(result.steps, [0, 2, 9])
-    assert (result.runs, result.pairs) == (("memory", "memory"), ((0, 1),))
+    assert (result.runs, result.pairs) == (("memory (1)", "memory (2)"), ((0, 1),))
     for i, step in enumerate(result.steps[:2]):
         a, b = (reference.live(run.neurons("fc", step).tolist()) for run in runs)
         joint = joint_frame_potential(np.array(a), np.array(b))
@@ -123,7 +123,7 @@ def test_charts_carry_the_results(runs: list[MemoryRun]) -> None:
     for chart, values in ((square, result.normalised), (overlap, result.overlap), (z, result.z)):
         assert isinstance(chart, Lines)
         assert_array_equal(chart.y["fc"], values[0, :, 0])
-        assert "memory and memory" in chart.title
+        assert "memory (1) and memory (2)" in chart.title
     assert isinstance(square, Lines)
     assert_allclose(np.mean(square.bands["fc"], axis=0), result.null_mean[0, :, 0], rtol=1e-14)
     assert isinstance(table, Table)

@@ -15,6 +15,16 @@ if TYPE_CHECKING:
     from wdyn.store.run import Run
 
 
+def distinct_names(runs: Sequence[Run]) -> list[str]:
+    """Names of runs that tell them apart: with as many folders before them as it takes, at last with a number."""
+    for folders in range(1, max((len(run.path.resolve().parts) for run in runs), default=1)):
+        parts = [run.path.resolve().with_name(run.name).parts[-folders:] for run in runs]
+        if len(set(parts)) == len(runs):
+            return ["/".join(each) for each in parts]
+    names = [run.name for run in runs]
+    return [f"{name} ({names[: i + 1].count(name)})" if names.count(name) > 1 else name for i, name in enumerate(names)]
+
+
 def in_common(runs: Sequence[Run], what: str) -> tuple[list[str], Array]:
     """Layers and steps that all runs have.
 

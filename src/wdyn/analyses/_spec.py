@@ -122,10 +122,13 @@ class Analysis:
         title: heading of its section.
         compute: run -> result. A keyword parameter `seed: int`, `progress: Callable[[float], object]`, `mode: Mode` or
             `evaluate: Evaluator` is passed by the pipeline where the function has one; every other keyword has a
-            default, and so has `evaluate` where it is not among the needs.
+            default, and so has `evaluate` where it is not among the needs. An analysis of several runs takes a list of
+            them, and as `evaluate` a function from a run to its evaluator. A MisuseError of it says why these runs
+            cannot be compared.
         charts: result -> charts.
         reading: one or two sentences on how to read the charts and where the quantity comes from.
-        needs: what a run must offer, by default a layer; an unmet need becomes a section that says so.
+        needs: what a run, or each of several, must offer, by default a layer; an unmet need becomes a section that
+            says so.
         when: `full` is left out by `--quick`, `quick` is used by `--quick` alone, `asked` only where it is named: by
             `--only`, or by `wdyn ablate` for what takes minutes.
         takes: `runs` puts it in `wdyn compare` instead of `wdyn analyze`.

@@ -11,7 +11,7 @@ import numpy as np
 
 from wdyn.analyses._charts import Chart, Lines, Table
 from wdyn.analyses._neurons import Array, alive, unit_rows
-from wdyn.analyses._runs import in_common
+from wdyn.analyses._runs import distinct_names, in_common
 from wdyn.analyses._spec import Analysis, Result, measured
 
 if TYPE_CHECKING:
@@ -136,9 +136,10 @@ def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None =
                 progress((j * len(steps) + i + 1) / (len(layers) * len(steps)))
     cross, overlap, mean, deviation, count = numbers.values()
     z = np.divide(cross - mean, deviation, out=np.full(shape, np.nan), where=deviation > 0)
+    called = tuple(distinct_names(runs))
     return FramePotentialBetween(
-        run=" and ".join(run.name for run in runs), steps=steps, layers=tuple(layers),
-        runs=tuple(run.name for run in runs), pairs=pairs, cross=cross, normalised=cross / count, overlap=overlap, z=z,
+        run=" and ".join(called), steps=steps, layers=tuple(layers), runs=called, pairs=pairs,
+        cross=cross, normalised=cross / count, overlap=overlap, z=z,
         null_mean=mean / count, null_deviation=deviation / count,
     )  # fmt: skip
 

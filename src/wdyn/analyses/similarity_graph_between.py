@@ -21,7 +21,7 @@ from wdyn.analyses._graph_layer import (
 )
 from wdyn.analyses._groups import FALSE_CLAIM, spaced
 from wdyn.analyses._neurons import shown_steps
-from wdyn.analyses._runs import in_common
+from wdyn.analyses._runs import distinct_names, in_common
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
@@ -143,9 +143,10 @@ def _assemble(
     def columns(values: list[Array]) -> Array:
         return np.stack(values, axis=1)
 
+    names = distinct_names(runs)
     return SimilarityGraphBetween(
-        run=" and ".join(run.name for run in runs), steps=steps, layers=tuple(graphs), shown=shown, owners=owners,
-        runs=tuple(run.name for run in runs), graphs=graphs,
+        run=" and ".join(names), steps=steps, layers=tuple(graphs), shown=shown, owners=owners,
+        runs=tuple(names), graphs=graphs,
         neurons={layer: np.concatenate(parts) for layer, parts in nodes.items()},
         rows={layer: np.array([run.layers[layer].rows for run in runs], dtype=np.int64) for layer in graphs},
         live=columns([graph.live.sum(axis=1) for graph in each]),

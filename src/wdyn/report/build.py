@@ -1,21 +1,22 @@
-"""The pipeline on one screen: run → selected analyses → sections → page or JSON."""
+"""The pipeline on one screen: run or runs → selected analyses → sections → page or JSON."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from wdyn.analyses import load, load_or_warn, names
 from wdyn.analyses._neurons import shown_steps
+from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis
 from wdyn.errors import MisuseError, RunFileError
-from wdyn.places import default_report
+from wdyn.places import default_comparison, default_report
 from wdyn.report.jobs import KEPT_BYTES, Progress, compute_sections
-from wdyn.report.provenance import provenance
+from wdyn.report.provenance import comparison_provenance, provenance
 from wdyn.report.sections import Evaluate, Given, Section
 from wdyn.report.write import replacing
 from wdyn.scores import Mode
@@ -34,6 +35,9 @@ class LogSpaced:
 
 
 Steps = slice | Sequence[int] | LogSpaced
+
+
+Render = Callable[[dict[str, Any], list[Section], list[int]], bytes]  # facts, sections, steps of the slider
 
 
 class Analysed(NamedTuple):
@@ -106,7 +110,60 @@ def build_report(
         ) as found,
     ):
         facts = provenance(found.whole, found.run, command=command, seed=seed)
-        write(render(facts, found))
+        write(render(facts, found.sections, found.run.steps.tolist()))
+    return target
+
+
+def build_comparison(
+    run_files: Sequence[str | Path],
+    *,
+    kind: Kind = "html",
+    only: Sequence[str] = (),
+    layers: str | Sequence[str] | None = None,
+    seed: int = 0,
+    evaluate: Evaluate | None = None,
+    jobs: int = 1,
+    out: str | Path | None = None,
+    command: str = "",
+    progress: Progress | None = None,
+) -> Path:
+    """Compare runs and write one report file.
+
+    Args:
+        run_files: paths of at least two runs.
+        kind: `html` is one self-contained page, `json` the numbers alone.
+        only: names of the analyses to use; all that compare runs when empty.
+        layers: glob or globs of layer names; all when None or empty.
+        seed: for everything random.
+        evaluate: run -> evaluator, as for `build_report`.
+        jobs: number of processes.
+        out: path of the report; `reports/<names joined by "-and-">.<kind>` when None.
+        command: the command line, shown in the provenance.
+        progress: called with a label and the fraction done in [0, 1].
+
+    Returns:
+        Path of the report. The same runs in the same order, seed and version give the same bytes.
+
+    Raises:
+        NotFoundError: no such analysis, or a run has no such layer.
+        MisuseError: fewer than two runs, one given twice, no such kind, an analysis of a single run, too many
+            processes for the memory, or the report would lie in a run's own place.
+        RunFileError: a run cannot be read or holds no step.
+        OutputError: the report cannot be written; nothing was left behind.
+    """
+    files = [Path(each) for each in run_files]
+    _check_several(files)
+    render, chosen = _renderer(kind), choose_analyses(only, takes="runs")
+    with ExitStack() as stack:
+        wholes = [stack.enter_context(_opened(each, share=len(files))) for each in files]
+        names = distinct_names(wholes)
+        target = Path(out) if out is not None else default_comparison(names, f".{kind}")
+        write = stack.enter_context(replacing(target, keep=files))
+        runs = [_selected(each, layers, None) for each in wholes]
+        sections = compute_sections(runs, chosen, given=Given(seed, evaluate), jobs=jobs, progress=progress)
+        _tell_failures(" and ".join(names), sections)
+        facts = comparison_provenance(wholes, runs, names=names, command=command, seed=seed)
+        write(render(facts, sections, facts["steps"]))
     return target
 
 
@@ -126,15 +183,30 @@ def analysed(
 ) -> Iterator[Analysed]:
     """An open run with its findings; arguments and errors as for `build_report`."""
     chosen = choose_analyses(only, quick=quick)
-    with open_run(run_file, keep=KEPT_BYTES) as whole:
-        if not len(whole.steps):
-            raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
+    with _opened(run_file) as whole:
         run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
         sections = compute_sections(
             run, chosen, given=Given(seed, None if quick and not only else evaluate, mode), jobs=jobs, progress=progress
         )
         _tell_failures(run_file, sections)
         yield Analysed(whole, run, sections)
+
+
+@contextmanager
+def _opened(run_file: str | Path, share: int = 1) -> Iterator[Run]:
+    """An open run with something to analyse, one of so many that share the memory."""
+    with open_run(run_file, keep=KEPT_BYTES // share) as run:
+        if not len(run.steps):
+            raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
+        yield run
+
+
+def _check_several(files: Sequence[Path]) -> None:
+    if len(files) < 2:
+        raise MisuseError(f"a comparison needs at least 2 runs, not {len(files)}")
+    places = [each.resolve() for each in files]
+    if twice := [file for file, place in zip(files, places, strict=True) if places.count(place) > 1]:
+        raise MisuseError(f"{twice[0]} is given more than once. Give each run once.")
 
 
 def _tell_failures(run_file: str | Path, sections: Sequence[Section]) -> None:
@@ -146,26 +218,32 @@ def _tell_failures(run_file: str | Path, sections: Sequence[Section]) -> None:
         warnings.warn(f"{section.title} failed and is left out: {section.reason}", RuntimeWarning, stacklevel=4)
 
 
-def choose_analyses(only: Sequence[str] = (), *, quick: bool = False) -> dict[str, Analysis]:
-    """The analyses of a report on one run, by name.
+def choose_analyses(
+    only: Sequence[str] = (), *, quick: bool = False, takes: Literal["run", "runs"] = "run"
+) -> dict[str, Analysis]:
+    """The analyses of a report, by name.
 
     Args:
         only: exactly these; the rules below do not apply to them.
         quick: leave out those marked `full`, take those marked `quick`. Those marked `asked` are left out either way.
+        takes: those of one run, or those that compare `runs`.
 
     Raises:
         NotFoundError: no such analysis.
-        MisuseError: one of `only` takes several runs.
+        MisuseError: one of `only` takes several runs where the report is about one, or the other way round.
     """
     if only:
         named = {name: load(name) for name in only}
         for name, analysis in named.items():
-            if analysis.takes == "runs":
-                raise MisuseError(f"analysis {name!r} compares several runs, and this report is about one")
+            if analysis.takes != takes:
+                raise MisuseError(f"analysis {name!r} {_PURPOSE[analysis.takes]}, and this report {_PURPOSE[takes]}")
         return named
     found = {name: load_or_warn(name) for name in names()}
     skip = {"asked", "full" if quick else "quick"}
-    return {name: a for name, a in found.items() if a is not None and a.takes == "run" and a.when not in skip}
+    return {name: a for name, a in found.items() if a is not None and a.takes == takes and a.when not in skip}
+
+
+_PURPOSE = {"run": "is about one run", "runs": "compares several runs"}
 
 
 def _selected(whole: Run, layers: str | Sequence[str] | None, steps: Steps | None) -> Run:
@@ -173,13 +251,13 @@ def _selected(whole: Run, layers: str | Sequence[str] | None, steps: Steps | Non
     return whole.select(layers=layers or None, steps=chosen)
 
 
-def _renderer(kind: Kind) -> Callable[[dict[str, Any], Analysed], bytes]:
+def _renderer(kind: Kind) -> Render:
     if kind == "json":
         from wdyn.report.json_report import render_json
 
-        return lambda facts, found: render_json(facts, found.sections)
+        return lambda facts, sections, steps: render_json(facts, sections)
     if kind == "html":
         from wdyn.report.page import render_page
 
-        return lambda facts, found: render_page(facts, found.sections, found.run.steps.tolist())
+        return render_page
     raise MisuseError(f"no report of kind {kind!r}. There are: html, json")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import replace
@@ -28,7 +28,7 @@ KEPT_BYTES = 1 << 29
 
 
 def compute_sections(
-    run: Run,
+    run: Run | Sequence[Run],
     chosen: Mapping[str, Analysis],
     *,
     given: Given = NOTHING,
@@ -38,7 +38,7 @@ def compute_sections(
     """One section for each analysis, in their order.
 
     Args:
-        run: the selected run.
+        run: the selected run, or several for analyses that compare runs.
         chosen: the analyses by name.
         given: what analyses may ask for; with several processes it must be picklable.
         jobs: number of processes. Each opens the file by itself and finds the analyses by their names.
@@ -59,7 +59,7 @@ def compute_sections(
     return [made[name] for name in chosen]
 
 
-def _here(run: Run, chosen: Mapping[str, Analysis], given: Given, tell: Progress) -> dict[str, Section]:
+def _here(run: Run | Sequence[Run], chosen: Mapping[str, Analysis], given: Given, tell: Progress) -> dict[str, Section]:
     made, parts = {}, len(chosen) + 1
     given = replace(given, evaluate=once(given.evaluate))
     with _one_thread():
@@ -88,14 +88,14 @@ def _one_thread() -> Iterator[None]:
 
 
 def _in_processes(
-    run: Run, chosen: Mapping[str, Analysis], given: Given, *, jobs: int, tell: Progress
+    run: Run | Sequence[Run], chosen: Mapping[str, Analysis], given: Given, *, jobs: int, tell: Progress
 ) -> dict[str, Section]:
     from joblib import Parallel, delayed, parallel_config
     from joblib.externals.loky import get_reusable_executor
 
     made: dict[str, Section] = {}
     slow_first = sorted(chosen, key=lambda name: chosen[name].when != "full")
-    view = _View(run.path, tuple(run.layers), run.steps, KEPT_BYTES // jobs)
+    view = [_view(each, jobs * len(run)) for each in run] if isinstance(run, Sequence) else _view(run, jobs)
     tasks = (delayed(_section)(view, name, given) for name in slow_first)
     tell(f"{len(chosen)} analyses in {jobs} processes", 0.0)
     try:
@@ -119,10 +119,18 @@ class _View(NamedTuple):
     keep: int
 
 
-def _section(view: _View, name: str, given: Given) -> Section:
+def _view(run: Run, sharing: int) -> _View:
+    return _View(run.path, tuple(run.layers), run.steps, KEPT_BYTES // sharing)
+
+
+def _section(view: _View | list[_View], name: str, given: Given) -> Section:
+    run = [_seen(each) for each in view] if isinstance(view, list) else _seen(view)
+    return make_section(name, load(name), run, given=given)
+
+
+def _seen(view: _View) -> Run:
     run = _opened(view.path, view.keep)
-    chosen = run.select(layers=[escape(layer) for layer in view.layers], steps=view.steps)
-    return make_section(name, load(name), chosen, given=given)
+    return run.select(layers=[escape(layer) for layer in view.layers], steps=view.steps)
 
 
 @cache

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from wdyn._version import __version__
 
@@ -42,6 +46,42 @@ def provenance(whole: Run, run: Run, *, command: str, seed: int) -> dict[str, An
         "layers": [{"name": y.name, "kind": y.kind, "rows": y.rows, "columns": y.columns} for y in run.layers.values()],
         "left_out": [{"name": each.name, "reason": each.reason} for each in whole.left_out],
         "notes": [dict(note) for note in whole.notes],
+    }
+
+
+def comparison_provenance(
+    wholes: Sequence[Run], runs: Sequence[Run], *, names: Sequence[str], command: str, seed: int
+) -> dict[str, Any]:
+    """Facts of a report that compares runs.
+
+    Args:
+        wholes: the runs as they lie in their files.
+        runs: the selections that were compared.
+        names: what the runs are called, so that they are told apart.
+        command: the command line, empty when there was none.
+        seed: seed of everything random.
+
+    Returns:
+        JSON-able dict, without clock and absolute path: what belongs to the comparison, and under `runs` the facts of
+        each run as `provenance` gives them. `layers` are those of any run, the first that has it, and `steps` those
+        that all runs have, or the last of each where they share none.
+    """
+    each = [
+        provenance(whole, run, command="", seed=seed) | {"run": name}
+        for whole, run, name in zip(wholes, runs, names, strict=True)
+    ]
+    layers: dict[str, Any] = {}
+    for facts in each:
+        layers = {layer["name"]: layer for layer in facts["layers"]} | layers
+    steps = reduce(np.intersect1d, [run.steps for run in runs])
+    return {
+        "run": " and ".join(names),
+        "command": _without_folders(command),
+        "seed": seed,
+        "report_wdyn": __version__,
+        "layers": list(layers.values()),
+        "steps": (steps if len(steps) else np.unique([run.steps[-1] for run in runs])).tolist(),
+        "runs": each,
     }
 
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
-from wdyn.errors import NotFoundError, WdynError
+from wdyn.errors import MisuseError, NotFoundError, WdynError
 from wdyn.scores import Mode
 
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ class Given:
 
     Attributes:
         seed: for everything random.
-        evaluate: makes the network of the run run again; what it raises says why that cannot be. It is called once,
-            when the first analysis asks for it.
+        evaluate: makes the network of a run run again; what it raises says why that cannot be. It is called once per
+            run, when the first analysis asks for it.
         mode: what happens to a unit that goes.
     """
 
@@ -47,7 +47,7 @@ class Section:
         name: name of the analysis.
         title: its heading.
         reading: how to read it.
-        status: `ok`, `skipped` where the run lacks what it needs, `failed` where it raised.
+        status: `ok`, `skipped` where a run lacks what it needs or runs cannot be compared, `failed` where it raised.
         reason: why it was skipped or failed, one sentence; empty when ok.
         charts: what to draw; empty unless ok.
         findings: what stands out against chance and what does not; empty unless ok.
@@ -73,7 +73,7 @@ class Section:
 def make_section(
     name: str,
     analysis: Analysis,
-    run: Run,
+    run: Run | Sequence[Run],
     *,
     given: Given = NOTHING,
     progress: Callable[[float], object] | None = None,
@@ -83,7 +83,7 @@ def make_section(
     Args:
         name: name of the analysis.
         analysis: the analysis.
-        run: the selected run.
+        run: the selected run; several for an analysis that compares runs.
         given: its parts are passed on where `compute` has parameters of their names.
         progress: called with fractions in [0, 1]; passed on likewise.
 
@@ -91,8 +91,7 @@ def make_section(
         Its section. KeyboardInterrupt and its like pass through.
     """
     section = Section(name, analysis.title, analysis.reading)
-    missing = [MISSING[need] for need in sorted(analysis.needs) if not _offers(run, need)]
-    if missing:
+    if missing := _missing(analysis, run):
         return replace(section, status="skipped", reason=" ".join(missing))
     offered: dict[str, Any] = {"seed": given.seed, "progress": progress or _silent}
     parameters = inspect.signature(analysis.compute).parameters
@@ -112,6 +111,8 @@ def make_section(
         charts, findings = tuple(analysis.charts(result)), tuple(analysis.findings(result))
         return replace(section, charts=charts, findings=findings, result=result)
     except Exception as error:  # one broken analysis must not cost the reader the others
+        if analysis.takes == "runs" and isinstance(error, MisuseError):  # these runs cannot be compared
+            return replace(section, status="skipped", reason=str(error))
         return section.failed(error)
 
 
@@ -121,6 +122,13 @@ MISSING: dict[Need, str] = {
     "sample": "No sample was recorded. Give one with `Recorder(model, sample=(inputs, targets))`.",
     "masks": "No pruning mask was recorded. Masks of `torch.nn.utils.prune` are recorded by themselves.",
 }
+
+
+def _missing(analysis: Analysis, run: Run | Sequence[Run]) -> list[str]:
+    needs = sorted(analysis.needs)
+    if not isinstance(run, Sequence):
+        return [MISSING[need] for need in needs if not _offers(run, need)]
+    return [f"{each.name}: {MISSING[need]}" for need in needs for each in run if not _offers(each, need)]
 
 
 def _offers(run: Run, need: Need) -> bool:
@@ -134,22 +142,24 @@ def _offers(run: Run, need: Need) -> bool:
     return offers[need]()
 
 
-def _evaluator(run: Run, given: Given) -> Evaluator:
+def _evaluator(run: Run | Sequence[Run], given: Given) -> Evaluator | Evaluate:
     if given.evaluate is None:
         raise NotFoundError("The network has to run again for this. From Python, give evaluate=wdyn.evaluator.")
-    return given.evaluate(run)
+    return given.evaluate if isinstance(run, Sequence) else given.evaluate(run)
 
 
 def once(evaluate: Evaluate | None) -> Evaluate | None:
-    """The same, called once for all analyses of one run; an error is raised each time."""
+    """The same, called once for all analyses of a run; an error is raised each time."""
     if evaluate is None:
         return None
-    known: list[Evaluator] = []
+    known: list[tuple[Run, Evaluator]] = []
 
     def get(run: Run) -> Evaluator:
-        if not known:
-            known.append(evaluate(run))
-        return known[0]
+        found = next((evaluator for of, evaluator in known if of is run), None)
+        if found is None:
+            found = evaluate(run)
+            known.append((run, found))
+        return found
 
     return get
 

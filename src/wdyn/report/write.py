@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -15,14 +15,14 @@ _HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 @contextmanager
-def replacing(target: Path, *, keep: Path) -> Iterator[Callable[[bytes], None]]:
+def replacing(target: Path, *, keep: Path | Sequence[Path]) -> Iterator[Callable[[bytes], None]]:
     """A function that writes `target` in one go; without a call, nothing appears.
 
     The temporary file is made at once, so a folder that cannot be written is told before minutes of computing.
 
     Args:
         target: path of the report; an older report there is replaced. Missing folders are made.
-        keep: the run file, which no report may replace.
+        keep: the run file or files, which no report may replace.
 
     Yields:
         The function; it takes all bytes of the report.
@@ -31,7 +31,8 @@ def replacing(target: Path, *, keep: Path) -> Iterator[Callable[[bytes], None]]:
         MisuseError: the target is the run or another one, or lies in its journal.
         OutputError: the folder cannot be written or the disk is full; nothing was left behind.
     """
-    _refuse_the_run(target, keep)
+    for run_file in [keep] if isinstance(keep, Path) else keep:
+        _refuse_the_run(target, run_file)
     with ExitStack() as cleanup:
         with _explained(target):
             _make_folders(target.parent, cleanup)
