@@ -57,7 +57,7 @@ class Exporter:
         model: nn.Module,
         sample: Mapping[str, Array] | None,
         *,
-        wanted: bool,
+        wanted: bool | Mapping[str, Any],
         active: Callable[[], bool],
         put: Callable[[Kind, bytes], None],
     ) -> None:
@@ -66,7 +66,7 @@ class Exporter:
         Args:
             model: as its user calls it.
             sample: shape and type of its `inputs` serve where the model is never called by itself.
-            wanted: whether to export at all.
+            wanted: whether to export at all, or the program where it is known.
             active: whether this process records.
             put: takes the PROGRAM or NOTE frame.
         """
@@ -77,7 +77,10 @@ class Exporter:
         self._refused = ""  # why no program can come of the calls that were seen
         self._tried = self._said = False
         self._handle: RemovableHandle | None = None
-        if wanted:
+        if isinstance(wanted, Mapping):
+            self._tried = self._said = True
+            self._put(Kind.PROGRAM, _text(wanted))
+        elif wanted:
             self._watch()
         else:
             self._tried = True
@@ -145,10 +148,7 @@ class Exporter:
             raise program.ProgramError(self._refused)
         with _muted():
             made = program.export_program(self._model, args, kwargs, take_inventory(self._model))
-        text = json.dumps(made, allow_nan=False, separators=(",", ":")).encode()
-        if len(text) > MOST_PROGRAM:
-            raise program.ProgramError(f"it takes {len(text):,} bytes, and a run holds at most {MOST_PROGRAM:,}")
-        return text
+        return _text(made)
 
     def _example(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
         """Two examples such as those of the sample, where the model is and of its type."""
@@ -161,6 +161,13 @@ class Exporter:
     def _say(self, reason: str) -> None:
         self._said = True
         self._put(Kind.NOTE, note("no program", reason))
+
+
+def _text(made: Mapping[str, Any]) -> bytes:
+    text = json.dumps(dict(made), allow_nan=False, separators=(",", ":")).encode()
+    if len(text) > MOST_PROGRAM:
+        raise program.ProgramError(f"it takes {len(text):,} bytes, and a run holds at most {MOST_PROGRAM:,}")
+    return text
 
 
 def _frames_compiled() -> int:

@@ -68,7 +68,7 @@ class Recorder:
         exclude: str | Sequence[str] = (),
         metadata: Mapping[str, Any] | None = None,
         when_behind: WhenBehind = "wait",
-        program: bool = True,
+        program: bool | Mapping[str, Any] = True,
     ) -> None:
         """Record the initial weights as step 0 and attach.
 
@@ -83,7 +83,7 @@ class Recorder:
             metadata: whatever JSON can hold, stored with the run.
             when_behind: if the disk is slower than the training, `wait` for it or `skip` steps, which is noted.
             program: keep the forward pass too, so that the run needs no code of the model to run again. The export
-                takes up to some seconds, once, after the first update.
+                takes up to some seconds, once, after the first update; `run.program` of the same model spares it.
 
         Raises:
             MisuseError: an argument cannot work; the text says which and why.
@@ -101,8 +101,7 @@ class Recorder:
         check_each_matches(snapshot.inventory, *patterns)
         arrays = None if sample is None else checked_sample(sample)
         meta = facts(model, snapshot, optimizer=optimizer, schedule=schedule, metadata=checked_metadata(metadata))
-        self._schedule, self._wait = schedule, when_behind == "wait"
-        self._ended = False
+        self._schedule, self._wait, self._ended = schedule, when_behind == "wait", False
         self._counted_by: str | None = None
         self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
         self._missing: Missing | None = None  # in a row up to now, not yet handed to the writer
@@ -122,9 +121,7 @@ class Recorder:
             raise
         self._writer = Writer(journal, self._camera.pool)
 
-    def _attach(
-        self, model: nn.Module, optimizer: Optimizer | None, sample: Mapping[str, Any] | None, *, program: bool
-    ) -> None:
+    def _attach(self, model: nn.Module, optimizer: Optimizer | None, sample: Any, *, program: Any) -> None:
         if sample is not None:
             self._put(Kind.SAMPLE, encode_arrays(sample))
         self._exporter = Exporter(model, sample, wanted=program, active=lambda: self._active, put=self._put)
@@ -176,6 +173,9 @@ class Recorder:
         if not self.step_count and not self._ended and not failed:
             self._complaints.once("no optimizer updated the model, so only step 0 is recorded. Call rec.step() instead")
         self._complaints.missing(self._writer.journal)
+        self._pack()
+
+    def _pack(self) -> None:
         if problem := packing.pack(self.path):
             self._complaints.unpacked(problem)
 
