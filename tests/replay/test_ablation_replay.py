@@ -11,8 +11,8 @@ from tests.replay.families import FAMILIES
 from tests.replay.hook_loop import loss_and_accuracy, without_each_unit
 from tests.replay.memory_run import ModelRun
 from wdyn.errors import WdynError
-from wdyn.replay import network as network_module
 from wdyn.replay.evaluator import evaluator
+from wdyn.replay.variants import ThroughLinear
 
 # place -> (module that its values leave through, axis of the unit, which call of that module)
 THROUGH = {
@@ -214,7 +214,7 @@ def test_removal_orders_and_random_sets_take_the_same_short_way(small, rng):
 def test_a_batch_of_examples_at_a_time_gives_the_same(small, monkeypatch):
     *_, ours = small
     whole = ours.at(0).scores({"fc1": each_unit(9)})
-    monkeypatch.setattr(network_module, "_ROOM", 1)  # one variant and one example at a time
+    monkeypatch.setattr(ThroughLinear, "room", 1)  # one variant and one example at a time
     parts = ours.at(0).scores({"fc1": each_unit(9)})
     for a, b in zip(parts, whole, strict=True):
         assert_allclose(a, b, rtol=1e-5)  # float32 sums of other shapes

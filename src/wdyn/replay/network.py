@@ -21,7 +21,6 @@ from wdyn.scores import Activity, Array, Mode, Scores
 if TYPE_CHECKING:
     from wdyn.replay.evaluator import ReplayEvaluator
 
-_ROOM = 1 << 23  # bytes of the largest value that is repeated for each variant: more, and it leaves the cache
 _MOST_TOGETHER = 64  # variants
 _PREFIX_ROOM = 1 << 28  # bytes of all values of the intact network that are kept at a time
 
@@ -203,7 +202,7 @@ class ReplayNetwork:
     def _tallied(self, road: Road, masks: Mapping[str, Tensor], clamped: Mapping[str, Tensor]) -> Scores:
         variants = len(next(iter(masks.values())))
         tally = self._tally(variants, self._intact_loss)
-        rows = max(1, _ROOM // self._of.bytes_per_example(road.repeated))
+        rows = max(1, road.room // self._of.bytes_per_example(road.repeated))
         together = min(_MOST_TOGETHER, max(1, rows // self._of.examples))
         for examples, intact in self._prefix(road.needs, rows):
             run = road.prepare(intact, clamped)

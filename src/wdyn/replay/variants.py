@@ -30,10 +30,12 @@ class Road(Protocol):
     Attributes:
         needs: names of the values of the intact network that it starts from.
         repeated: the operations that it does for each variant.
+        room: bytes of the largest value that is repeated, with all variants that are done together.
     """
 
     needs: tuple[str, ...]
     repeated: tuple[Operation, ...]
+    room: int
 
     def prepare(self, intact: Values, clamped: Mapping[str, Tensor]) -> Run:
         """Get ready for some examples.
@@ -46,6 +48,8 @@ class Road(Protocol):
 
 class Everywhere:
     """Runs all that depends on the units again, whatever it is."""
+
+    room = 1 << 23  # more, and the values of a convolution leave the cache
 
     def __init__(self, program: Program, sites: Sequence[Site], outputs: Outputs) -> None:
         """Take the places whose units go; they may depend on one another."""
@@ -78,6 +82,8 @@ class Everywhere:
 
 class ThroughLinear:
     """Updates the output of the one linear layer that the units reach, and runs what comes after it again."""
+
+    room = 1 << 25  # what is done is so little that fetching memory for it would take longer: seldom, then, and much
 
     def __init__(self, program: Program, site: Site, path: Sequence[Operation], outputs: Outputs) -> None:
         """Take a site and what lies behind it, as `path_to_linear` finds it."""
