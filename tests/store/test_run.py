@@ -254,3 +254,27 @@ def test_what_was_kept_is_not_inflated_again_and_belongs_to_nobody(tmp_path, arr
             count.clear()
             np.testing.assert_array_equal(blocks_of(run, "wide"), [now["wide.weight"] for now in arrays.values()])
             assert len(count) == again
+
+
+def test_a_tensor_through_time_with_and_without_its_mask(make, tmp_path, arrays, rng):
+    masks = {step: {"fc1.weight": rng.random(arrays[0]["fc1.weight"].shape) < 0.5} for step in (0, 40)}
+    with wdyn.open_run(make(tmp_path / "a.h5", arrays, masks=masks)) as run:
+        for masked in (True, False):
+            for name in ("fc1.weight", "fc1.bias"):
+                truth = [run.state(step, [name], masked=masked)[name] for step in arrays]
+                parts = list(run.history(name, masked=masked))
+                assert [at for at, _ in parts] == np.cumsum([0, *(len(block) for _, block in parts[:-1])]).tolist()
+                np.testing.assert_array_equal(np.concatenate([block for _, block in parts]), truth)
+        with pytest.raises(NotFoundError, match="'fc3.weight' was not recorded"):
+            run.history("fc3.weight")
+
+
+def test_the_steps_at_which_masks_change(make, tmp_path, arrays, rng):
+    shape = arrays[0]["fc1.weight"].shape
+    masks = {step: {"fc1.weight": rng.random(shape) < 0.5} for step in list(arrays)[2:4]}
+    with wdyn.open_run(make(tmp_path / "a.h5", arrays, masks=masks)) as run:
+        assert {name: found.tolist() for name, found in run.mask_changes().items()} == {"fc1.weight": list(masks)}
+        later = run.select(steps=list(arrays)[5:])  # the last of them holds from the first step on offer
+        assert later.mask_changes()["fc1.weight"].tolist() == [list(arrays)[5]]
+    with wdyn.open_run(make(tmp_path / "b.h5", arrays)) as run:
+        assert run.mask_changes() == {}

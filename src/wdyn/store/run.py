@@ -174,6 +174,24 @@ class Run:
         rows_at = self._rows_and_bias if bias and found.bias is not None else self._rows
         return self._blocks(together, lambda positions: rows_at(found, positions))
 
+    def history(self, name: str, *, masked: bool = True) -> Iterator[tuple[int, Array]]:
+        """All steps of one recorded tensor in order, a few at a time, each stored chunk read once.
+
+        Args:
+            name: of `parameters`.
+            masked: as for `state`.
+
+        Yields:
+            Position in `steps` of the block's first step, and (B, *shape) values. B as for `blocks`.
+
+        Raises:
+            NotFoundError: there is no such tensor.
+        """
+        self._check_recorded([name])
+        together = steps_per_block(self._source.tensors[name], len(self._source.steps))
+        read = self._masked if masked else self._source.read
+        return self._blocks(together, lambda positions: read(name, positions))
+
     def _blocks(self, together: int, rows_at: Callable[[Array], Array]) -> Iterator[tuple[int, Array]]:
         for _, group in groupby(enumerate(self._positions.tolist()), key=lambda pair: pair[1] // together):
             pairs = list(group)
@@ -195,10 +213,7 @@ class Run:
         """
         positions = self._positions[[self._place(step)]]
         wanted = list(self._source.tensors if names is None else names)
-        if unknown := [name for name in wanted if name not in self._source.tensors]:
-            raise NotFoundError(
-                f"{self.path}: {unknown[0]!r} was not recorded.{_nearest(unknown[0], self._source.tensors)}"
-            )
+        self._check_recorded(wanted)
         read = self._masked if masked else self._source.read
         arrays = {name: read(name, positions)[0, ...] for name in wanted}
         return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
@@ -220,11 +235,12 @@ class Run:
 
         return wdyn.replayed(self, step)
 
-    def masks(self, step: int) -> dict[str, Array]:
+    def masks(self, step: int, names: Iterable[str] | None = None) -> dict[str, Array]:
         """The pruning masks at one step.
 
         Args:
             step: one of `steps`.
+            names: of these parameters only, as far as they were masked; all when omitted.
 
         Returns:
             Name to bool array of the parameter's shape, True where a weight is kept, for each parameter that was masked
@@ -236,7 +252,21 @@ class Run:
         """
         self._source.check_masks(int(self._positions[self._place(step)]))
         shapes = {name: self._source.tensors[name].shape for name in self._source.masks}
-        return {name: track.mask(track.at(step), shapes[name]) for name, track in self._source.masks.items()}
+        wanted = shapes if names is None else [name for name in names if name in shapes]
+        return {name: self._source.masks[name].mask(self._source.masks[name].at(step), shapes[name]) for name in wanted}
+
+    def mask_changes(self) -> dict[str, Array]:
+        """When the pruning masks changed.
+
+        Returns:
+            Name of each parameter that was masked at any time to (M,) int64, those of `steps` from which on another
+            mask of it holds; before the first nothing of it is masked.
+        """
+        found = {}
+        for name, track in self._source.masks.items():
+            holds = np.searchsorted(track.since, self.steps, side="right") - 1
+            found[name] = self.steps[np.flatnonzero(np.diff(holds, prepend=-1))]
+        return found
 
     def close(self) -> None:
         """Give up the file; further calls do nothing."""
@@ -269,6 +299,11 @@ class Run:
             if index >= 0:
                 mask = track.mask(index, shape)
                 values[list(group)] *= mask[rows] if shape else mask
+
+    def _check_recorded(self, names: Iterable[str]) -> None:
+        if unknown := [name for name in names if name not in self._source.tensors]:
+            near = _nearest(unknown[0], self._source.tensors)
+            raise NotFoundError(f"{self.path}: {unknown[0]!r} was not recorded.{near}")
 
     def _layer(self, name: str) -> Layer:
         if name not in self.layers:
