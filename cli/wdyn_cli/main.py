@@ -10,10 +10,12 @@ import click
 
 from wdyn_cli.ablate import ablate
 from wdyn_cli.analyze import analyze
+from wdyn_cli.audit import audit
 from wdyn_cli.compare import compare
 from wdyn_cli.demo import demo
 from wdyn_cli.figures import figures
 from wdyn_cli.info import info
+from wdyn_cli.lottery import lottery
 from wdyn_cli.verify import verify
 
 INTERRUPTED = 130
@@ -51,5 +53,5 @@ def main(debug: bool) -> None:
     """See how a network learned, from a file that holds the weights of every step."""
 
 
-for command in (ablate, analyze, compare, demo, figures, info, verify):
+for command in (ablate, analyze, audit, compare, demo, figures, info, lottery, verify):
     main.add_command(command)

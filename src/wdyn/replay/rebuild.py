@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -78,13 +79,9 @@ def _function(spec: str) -> Callable[[], Any]:
     if not colon or not where or not name:
         raise MisuseError(f"--model {spec}: give package.module:make_model or path/to/file.py:make_model.")
     if where.endswith(".py"):
-        found = importlib.util.spec_from_file_location(f"_wdyn_model_{Path(where).stem}", where)
-        if found is None or found.loader is None or not Path(where).is_file():
+        if not Path(where).is_file():
             raise MisuseError(f"--model {spec}: there is no file {where}.")
-        module = importlib.util.module_from_spec(found)
-        sys.modules[found.name] = module  # classes look their module up by name
-        with _importing_from(str(Path(where).resolve().parent)):  # as where the file is run as a script
-            found.loader.exec_module(module)
+        module = file_module(Path(where))
     else:
         with _importing_from(""):  # as `python -m` does: the user's project is where the command is given
             module = importlib.import_module(where)
@@ -92,6 +89,25 @@ def _function(spec: str) -> Callable[[], Any]:
         raise MisuseError(f"--model {spec}: {where} has no function {name}.")
     function: Callable[[], Any] = getattr(module, name)
     return function
+
+
+def file_module(file: Path) -> ModuleType:
+    """A user's Python file, run as where it is a script.
+
+    Args:
+        file: ending in .py.
+
+    Raises:
+        Exception: whatever its code raises.
+    """
+    found = importlib.util.spec_from_file_location(f"_wdyn_model_{file.stem}", file)
+    assert found is not None  # of a name that ends in .py
+    assert found.loader is not None
+    module = importlib.util.module_from_spec(found)
+    sys.modules[found.name] = module  # classes look their module up by name
+    with _importing_from(str(file.resolve().parent)):
+        found.loader.exec_module(module)
+    return module
 
 
 @contextmanager

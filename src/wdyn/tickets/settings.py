@@ -7,8 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
-
-from isal.isal_zlib import crc32
+from zlib import crc32
 
 from wdyn.errors import MisuseError, RunFileError
 from wdyn.record.facts import checked_sample
