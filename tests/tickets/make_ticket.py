@@ -129,7 +129,8 @@ def next_mask(file: Path, alive: dict[str, np.ndarray], facts: Mapping[str, Any]
 
 
 def copy_with(
-    file: Path, path: Path, *, arrays: Any = None, masks: Any = None, ticket: Mapping[str, Any] | None = None
+    file: Path, path: Path, *, arrays: Any = None, masks: Any = None, layers: Any = None,
+    ticket: Mapping[str, Any] | None = None,
 ) -> Path:  # fmt: skip
     """The same run with other numbers.
 
@@ -138,7 +139,8 @@ def copy_with(
         path: of the copy.
         arrays: (step, name, values) -> values.
         masks: step to name to mask, in place of the recorded ones; an empty dict for a run without masks.
-        ticket: entries that its metadata have instead; an empty one in place of the whole is `{"kind": None}`.
+        layers: in place of the recorded ones.
+        ticket: entries that its metadata have instead.
     """
     with wdyn.open_run(file) as run:
         change = arrays or (lambda step, name, values: values)
@@ -150,5 +152,5 @@ def copy_with(
         metadata["ticket"] = {**metadata["ticket"], **(ticket or {})}
         own = {0: run.masks(0)} if masks is None else masks
         buffers = [name for name, spec in run.parameters.items() if spec.role == "buffer"]
-        layers = list(run.layers.values())
-        return make_run(path, values, masks=own, buffers=buffers, layers=layers, metadata=metadata)
+        own_layers = list(run.layers.values()) if layers is None else layers
+        return make_run(path, values, masks=own, buffers=buffers, layers=own_layers, metadata=metadata)

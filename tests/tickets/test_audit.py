@@ -277,6 +277,30 @@ def test_a_shuffled_control_starts_with_the_same_values_elsewhere(ticket, rng):
     assert only_broken(lie, "start").parameter == "0.weight"
 
 
+def test_a_transferred_ticket_may_bring_only_a_part(ticket, honest, tmp_path):
+    """Its output layer is for another number of classes, so it starts fresh and is not pruned."""
+    dense, first = honest["two rounds, momentum and weight decay"][:2]
+
+    def wider(step, name, values):
+        return np.concatenate([values, values[:1] + 1]) if name.startswith("3.") else values
+
+    def transferred(path, **says):
+        with wdyn.open_run(first) as run:
+            fits = {"total": {"0.weight": 54}, "kept": {"0.weight": 38}, "kind": "transferred"}
+            fits["start"] = {"file": first.name, "step": 0, "run_id": run.meta["run_id"]}
+            masks = {0: {"0.weight": run.masks(0)["0.weight"]}}
+        return audit(copy_with(first, path, arrays=wider, masks=masks, layers=[], ticket=fits | says))
+
+    for each in (dense, first):
+        (tmp_path / each.name).write_bytes(each.read_bytes())
+    found = transferred(tmp_path / "a.h5", found_on={"fresh": ["3.weight", "3.bias"]})
+    assert statuses(found) == dict.fromkeys(PROMISES, "held"), str(found)
+    assert "2 tensors of this network are new" in found["start"].text
+    unsaid = transferred(tmp_path / "b.h5")
+    assert unsaid["start"].status == "not checked"
+    assert "3.weight cannot be compared" in unsaid["start"].text
+
+
 # runs made by other means
 
 

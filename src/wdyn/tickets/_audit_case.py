@@ -43,6 +43,7 @@ class Case:
         rewind_to: step of the dense run that survivors start from; None where it does not say.
         start: where survivors start from, or why that is not known.
         parent: the trained weights that gave the mask, or why these are not known.
+        fresh: tensors that a ticket trained on other data did not bring along.
         says: whether the run says anything of itself.
     """
 
@@ -57,6 +58,7 @@ class Case:
     rewind_to: int | None
     start: Neighbour | str
     parent: Neighbour | str
+    fresh: frozenset[str]
     says: bool
 
 
@@ -95,6 +97,7 @@ def case_of(
         rewind_to=field.number("rewind_to"),
         start=_neighbour(run, stack, start, field.mapping("start"), "--start RUN:STEP"),
         parent=_neighbour(run, stack, parent, field.mapping("mask_from"), "--parent RUN:STEP"),
+        fresh=field.fresh(),
         says=bool(ticket),
     )
 
@@ -173,6 +176,11 @@ class _Fields:
     def counts(self, key: str) -> Mapping[str, int]:
         found = self.mapping(key) or {}
         return self._checked(key, found, lambda: all(_whole(each) for each in found.values()))  # type: ignore[no-any-return]
+
+    def fresh(self) -> frozenset[str]:
+        found = (self.mapping("found_on") or {}).get("fresh", [])
+        fits = isinstance(found, list) and all(isinstance(each, str) for each in found)
+        return frozenset(self._checked("found_on", found, lambda: fits))
 
     def rates(self) -> Rates | None:
         value = self._ticket.get("rates")

@@ -22,6 +22,8 @@ def check_counts(run: Run, mask: TicketMask, case: Case) -> Promise:
     if case.rates is None or case.round is None:
         missing = " and ".join(w for w, v in (("--rate 0.2", case.rates), ("--round 3", case.round)) if v is None)
         return unchecked("counts", f"it does not say how much each round takes. Give it, such as {missing}.")
+    if case.scope == "global" and case.fresh:
+        return unchecked("counts", "layers were counted together where it was found, and not all are here.")
     listed = case.total or [name for name, spec in run.parameters.items() if len(spec.shape) > 1]
     pruned = [name for name, spec in run.parameters.items() if spec.role == "weight" and name in listed]
     rates = rates_by_name(run, case.rates, pruned)

@@ -25,7 +25,7 @@ def check_start(run: Run, mask: TicketMask, case: Case, stack: ExitStack) -> Pro
     start = original_start(case, stack) if case.kind == "reinitialised" else case.start
     if isinstance(start, str):
         return unchecked("start", start)
-    reader = _Starts(run, mask, start)
+    reader = _Starts(run, mask, start, case.fresh)
     if case.kind == "reinitialised":
         return _drawn_anew(reader)
     if case.kind == "shuffled":
@@ -36,8 +36,8 @@ def check_start(run: Run, mask: TicketMask, case: Case, stack: ExitStack) -> Pro
 class _Starts:
     """Values of the audited run at its first step beside those of the run that it starts from."""
 
-    def __init__(self, run: Run, mask: TicketMask, start: Neighbour) -> None:
-        self.run, self.mask, self.start = run, mask, start
+    def __init__(self, run: Run, mask: TicketMask, start: Neighbour, fresh: frozenset[str]) -> None:
+        self.run, self.mask, self.start, self.fresh = run, mask, start, fresh
         self.step = int(run.steps[0])
         self.open_ends: list[str] = []
         self.damage: list[str] = []
@@ -59,7 +59,8 @@ class _Starts:
             return None
 
     def names(self, *, masked: bool) -> list[str]:
-        return [name for name in self.run.parameters if (name in self.mask.masks) is masked]
+        names = [name for name in self.run.parameters if name not in self.fresh]
+        return [name for name in names if (name in self.mask.masks) is masked]
 
     def verdict(self, held: str, found: list[Violation]) -> Promise:
         return verdict("start", held, found, open_ends=self.open_ends, damage=dict.fromkeys(self.damage))  # type: ignore[arg-type]
@@ -85,8 +86,9 @@ def _rewound(reader: _Starts) -> Promise:
     roles = [reader.run.parameters[name].role for name in reader.names(masked=False)]
     held = (
         f"{counted(survivors, 'survivor')}, {counted(roles.count('weight'), 'other parameter')} (biases, norms) and "
-        f"{counted(roles.count('buffer'), 'buffer')} start as in {reader.start}, to the bit."
+        f"{counted(roles.count('buffer'), 'buffer')} start as in {reader.start}, to the bit"
     )
+    held += f"; {counted(len(reader.fresh), 'tensor')} of this network are new." if reader.fresh else "."
     return reader.verdict(held, found)
 
 
