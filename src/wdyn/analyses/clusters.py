@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple, get_args
 
 import numpy as np
 
-from wdyn.analyses._charts import Array, Chart, Lines, Table
+from wdyn.analyses._charts import Array
+from wdyn.analyses._cluster_charts import charts
+from wdyn.analyses._cluster_findings import findings
 from wdyn.analyses._group_chance import chance_heights
-from wdyn.analyses._group_summary import largest_groups, summary
+from wdyn.analyses._group_summary import summary
 from wdyn.analyses._grouping import groups_at
 from wdyn.analyses._groups import (
     FALSE_CLAIM,
@@ -22,9 +24,9 @@ from wdyn.analyses._groups import (
     persistent,
     spaced,
 )
-from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines
+from wdyn.analyses._lifelines import Event, counts, lifelines
 from wdyn.analyses._neurons import directions, shown_steps
-from wdyn.analyses._spec import Analysis, Finding, Result, measured
+from wdyn.analyses._spec import Analysis, Result, measured
 from wdyn.analyses._stability import stability_of_neurons
 from wdyn.errors import MisuseError
 
@@ -232,113 +234,6 @@ def _summaries(shape: tuple[int, int], found: dict[str, _Found], mode: Mode) -> 
     """(4, T, L) float64, the fields of `Summary`."""
     rows = [[summary(*pair) for pair in zip(f.members[mode], f.live, strict=True)] for f in found.values()]
     return np.array(rows, dtype=np.float64).reshape(shape[1], shape[0], 4).T
-
-
-def charts(result: Clusters) -> list[Chart]:
-    """Numbers of groups, shares, effective numbers; what counts as aligned; the largest groups."""
-    effective = np.divide(
-        result.ray_effective, result.live, out=np.full(result.live.shape, np.nan), where=result.live > 0
-    )
-    return [
-        _lines(result, "Groups of aligned neurons", result.ray_groups, "groups (opposite neurons apart)"),
-        _lines(result, "Groups on a common line", result.line_groups, "groups (opposite neurons together)"),
-        _lines(result, "Neurons in groups", result.ray_share, "share of live neurons"),
-        _lines(result, "Effective groups per live neuron", effective, "effective groups / live neurons"),
-        _thresholds(result),
-        _told(result),
-        *(chart for j, layer in enumerate(result.layers) for chart in _of_layer(result, j, layer)),
-    ]
-
-
-def _of_layer(result: Clusters, j: int, layer: str) -> list[Chart]:
-    members, neurons = result.ray_members[layer], result.neurons[layer]
-    largest = largest_groups(
-        f"Largest groups at step {result.shown[-1]}", layer, members[-1], neurons=neurons,
-        stability=result.last_stability[layer], by_chance=float(result.last_stability_by_chance[j]),
-    )  # fmt: skip
-    return [largest, *lifeline_charts(layer, result.shown, members, neurons=neurons, events=result.events[layer])]
-
-
-def _lines(result: Clusters, title: str, values: Array, label: str) -> Lines:
-    chance = 1.0 if "Effective" in title else 0.0
-    return Lines(
-        title=title,
-        x=result.shown,
-        y=dict(zip(result.layers, values.T, strict=True)),
-        x_label="optimizer step",
-        y_label=label,
-        reference={"random directions (99 %)": chance},
-    )
-
-
-def _thresholds(result: Clusters) -> Table:
-    looked_at = [len(result.neurons[layer]) for layer in result.layers]
-    return Table(
-        title="What counts as a group at the last step (random directions show one in 1 of 100 layers)",
-        columns={
-            "layer": list(result.layers),
-            "neurons": [f"{n} of {rows}" for n, rows in zip(looked_at, result.rows, strict=True)],
-            "live": result.live[-1].tolist(),
-            "two: cosine above": _claims(result.ray_cosine[-1]),
-            "half of them: cosine above": _claims(result.ray_half_cosine[-1]),
-            "two: |cosine| above": _claims(result.line_cosine[-1]),
-            "half of them: |cosine| above": _claims(result.line_half_cosine[-1]),
-            "groups": result.ray_groups[-1].tolist(),
-            "groups on a line": result.line_groups[-1].tolist(),
-            "largest": result.ray_largest[-1].tolist(),
-        },
-    )
-
-
-def _told(result: Clusters) -> Table:
-    found = sorted(findings(result), key=lambda finding: finding.step)
-    return Table(
-        title="What stands out: first and last step, and the one with the largest group on a line",
-        columns={"step": [each.step for each in found], "found": [each.text for each in found]},
-    )
-
-
-def _claims(needed: Array) -> list[float | str]:
-    return ["no claim possible" if np.isnan(value) else float(value) for value in needed]
-
-
-def findings(result: Clusters) -> Iterator[Finding]:
-    """Whether there are groups that random directions do not form, at the first, the last and the most aligned step."""
-    for at in sorted({0, len(result.shown) - 1}):
-        for j, layer in enumerate(result.layers):
-            if result.live[at, j]:
-                count = int(result.ray_groups[at, j])
-                text = f"{layer}: {_groups(count)} of aligned neurons beyond chance{_inside(result, at, j)}"
-                yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
-    for j, layer in enumerate(result.layers):
-        at = int(np.searchsorted(result.shown, result.peak[j]))
-        if result.peak_groups[j] and result.line_largest[at, j] > result.line_largest[[0, -1], j].max():
-            largest, live = result.line_largest[at, j], result.live[at, j]
-            text = f"{layer}: at step {result.peak[j]}, {largest} of {live} neurons lie on one line"
-            yield Finding(layer, int(result.peak[j]), f"{text}{_sides(result, at, layer)}", True, FALSE_CLAIM)
-
-
-def _groups(count: int) -> str:
-    return f"{count or 'no'} group{'s' * (count != 1)}"
-
-
-def _inside(result: Clusters, at: int, j: int) -> str:
-    """How many neurons the groups hold, and the largest group on a line where opposite neurons make it larger."""
-    if not result.ray_groups[at, j]:
-        return ""
-    live, line = int(result.live[at, j]), int(result.line_largest[at, j])
-    text = f", with {int((result.ray_members[result.layers[j]][at] >= 0).sum())} of {live} neurons"
-    return f"{text}, {line} of them on one line" if line > result.ray_largest[at, j] else text
-
-
-def _sides(result: Clusters, at: int, layer: str) -> str:
-    """Sizes of the groups in mode `ray` that the largest group on a line consists of."""
-    line, ray = result.line_members[layer][at], result.ray_members[layer][at]
-    inside = ray[line == np.argmax(np.bincount(line[line >= 0]))]
-    sizes = np.sort(np.unique(inside[inside >= 0], return_counts=True)[1])[::-1].tolist()
-    if len(sizes) == 2:
-        return f", in two opposite bundles of {sizes[0]} and {sizes[1]}"
-    return f", in {_groups(len(sizes))}" if sizes else ""
 
 
 ANALYSIS = Analysis(
