@@ -54,3 +54,16 @@ class Activity(NamedTuple):
 
     mean: Array
     class_mean: Array
+
+
+class Examples(NamedTuple):
+    """What a network gives on each example.
+
+    Attributes:
+        loss: (B,) float64.
+        right: (B,) float64 in [0, 1], share of the example's positions that are right; None where targets are no
+            classes.
+    """
+
+    loss: Array
+    right: Array | None

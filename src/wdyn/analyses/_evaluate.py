@@ -5,12 +5,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
-from wdyn.scores import Activity, Array, Kind, Mode, Place, Scores
+from wdyn.scores import Activity, Array, Examples, Kind, Mode, Place, Scores
 
-__all__ = ["Activity", "Evaluator", "Kind", "Mode", "Network", "Place", "Scores"]
+__all__ = ["Activity", "Evaluator", "Examples", "Kind", "Mode", "Network", "Place", "Scores"]
 
 
 class Network(Protocol):
@@ -32,6 +32,16 @@ class Network(Protocol):
 
     def with_weights(self, replaced: Mapping[str, Array]) -> Scores:
         """Scores, M = 1, with some parameters replaced by arrays of the same shape, by recorded name."""
+
+    def each(self, replaced: Mapping[str, Array]) -> Examples:
+        """Loss and score of each example, with some of the evaluator's `tensors` replaced as in `with_weights`."""
+
+    def statistics(self, replaced: Mapping[str, Array]) -> Mapping[str, Array]:
+        """Running means and variances of normalisation layers as the data give them, by recorded name.
+
+        They are those of a forward pass in train mode over the examples (as many as memory allows), with some of the
+        evaluator's `tensors` replaced; empty for a network without such layers.
+        """
 
     def activity(self, place: str) -> Activity:
         """Mean activity of the units of a place."""
@@ -57,6 +67,7 @@ class Evaluator(Protocol):
         examples: number of examples.
         classes: C, or 0 where targets are no classes.
         score_name: `accuracy`, the name of the user's metric, or empty where there is only a loss.
+        tensors: recorded names of the weights and buffers that the forward pass reads.
         labels: (B,) int, class of each example; None where examples have none, or where the outputs are not those of
             the run's last layer.
     """
@@ -79,6 +90,10 @@ class Evaluator(Protocol):
 
     @property
     def score_name(self) -> str:
+        """See the class."""
+
+    @property
+    def tensors(self) -> Sequence[str]:
         """See the class."""
 
     @property

@@ -16,10 +16,11 @@ from wdyn.record.program import export_program
 from wdyn.record.translate import ProgramError
 from wdyn.replay.evaluator import ReplayEvaluator, evaluator, numbers, sample_of
 from wdyn.replay.interpret import Program
+from wdyn.replay.normalisation import normalising, renewing
 from wdyn.replay.rebuild import load_step, make_module
 from wdyn.replay.score import Metric, Objective, chosen_output
-from wdyn.replay.tally import Tally, WithMetric
-from wdyn.scores import Activity, Array, Kind, Mode, Place, Scores
+from wdyn.replay.tally import Tally, WithMetric, examples_of
+from wdyn.scores import Activity, Array, Examples, Kind, Mode, Place, Scores
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -77,6 +78,7 @@ class ModuleEvaluator:
         targets = numbers(data[1], "targets")
         self.examples = len(targets)
         self.inventory = take_inventory(module)
+        self.tensors = tuple(self.inventory.places)
         self.places, self.left_out = {}, {}
         calls: list[str] = []
         try:
@@ -161,6 +163,31 @@ class ModuleNetwork:
             NotFoundError: no such parameter.
         """
         self.scores({})
+        with self._replaced(replaced):
+            return self._tallied([{}], self._intact_loss)[0]
+
+    def each(self, replaced: Mapping[str, Array]) -> Examples:
+        """Loss and score of each example with some parameters replaced; errors as of `with_weights`."""
+        objective = self._of.objective
+        with self._replaced(replaced), torch.no_grad():
+            return examples_of([objective.judge(self._of.call(each)[None], each) for each in self._batches()])
+
+    def statistics(self, replaced: Mapping[str, Array]) -> dict[str, Array]:
+        """Running statistics of BatchNorm modules, as means over batches; errors as of `with_weights`."""
+        norms = normalising(self._of.module)
+        owned = {id(buffer) for each in norms for buffer in each.buffers()}
+        names = [name for name, place in self._of.inventory.places.items() if id(place.tensor()) in owned]
+        if not norms:
+            return {}
+        before = {name: self._of.inventory.places[name].tensor().numpy().copy() for name in names}
+        with self._replaced({**before, **replaced}), torch.no_grad(), renewing(norms):
+            for each in self._batches():
+                self._of.call(each)
+            found = {name: self._of.inventory.places[name].tensor().numpy().copy() for name in names}
+        return {name: values for name, values in found.items() if values.dtype.kind == "f"}
+
+    @contextmanager
+    def _replaced(self, replaced: Mapping[str, Array]) -> Iterator[None]:
         places = self._of.inventory.places
         if unknown := [name for name in replaced if name not in places]:
             raise NotFoundError(f"the model has no parameter {unknown[0]!r}. It has: {', '.join(places)}")
@@ -169,7 +196,7 @@ class ModuleNetwork:
             with torch.no_grad():
                 for name, values in replaced.items():
                     places[name].tensor().copy_(torch.from_numpy(np.array(values)))
-            return self._tallied([{}], self._intact_loss)[0]
+            yield
         finally:
             with torch.no_grad():
                 for name, value in before.items():

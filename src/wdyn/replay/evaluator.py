@@ -76,6 +76,7 @@ class ReplayEvaluator:
         score_name: `accuracy`, the name of the metric, or empty.
         labels: (B,) int, class of each example; None where there is not one each, or the outputs are not those of the
             run's last layer.
+        tensors: recorded names of the weights and buffers that the forward pass reads.
         features_node: whose value the last layer reads; empty without labels.
         program: of the run.
         sites: name of a place to where it is in the program.
@@ -88,6 +89,7 @@ class ReplayEvaluator:
         """Find out what can go; see `evaluator`."""
         self._run, self.program, self.metric = run, program, metric
         self._networks: dict[int, ReplayNetwork] = {}
+        self.tensors = tuple(dict.fromkeys(program.tensors.values()))
         self._inputs, targets = _checked(program, data)
         self.examples = len(targets)
         last = tensors_at(run, int(run.steps[-1]), program.tensors.values())

@@ -11,17 +11,19 @@ from torch import Tensor
 
 from wdyn.errors import MisuseError, NotFoundError
 from wdyn.replay.interpret import Operation, Values, compute
+from wdyn.replay.normalisation import fresh_statistics, normalised
 from wdyn.replay.paths import path_to_linear
 from wdyn.replay.places import Site
 from wdyn.replay.score import chosen_output
-from wdyn.replay.tally import Tally, WithMetric
+from wdyn.replay.tally import Tally, WithMetric, examples_of
 from wdyn.replay.variants import Everywhere, Road, ThroughLinear
-from wdyn.scores import Activity, Array, Mode, Scores
+from wdyn.scores import Activity, Array, Examples, Mode, Scores
 
 if TYPE_CHECKING:
     from wdyn.replay.evaluator import ReplayEvaluator
 
 _MOST_TOGETHER = 64  # variants
+_STATISTICS_ROOM = 1 << 30  # bytes of the largest value of all examples that give statistics
 _PREFIX_ROOM = 1 << 28  # bytes of all values of the intact network that are kept at a time
 
 
@@ -69,16 +71,23 @@ class ReplayNetwork:
             MisuseError: an array has another shape.
         """
         self._intact_scores()
-        nodes = {name: node for node, name in self._program.tensors.items()}
-        changed = {}
-        for name, values in replaced.items():
-            if name not in nodes:
-                raise NotFoundError(f"the forward pass uses no parameter {name!r}. It uses: {', '.join(nodes)}")
-            now = self._fixed[nodes[name]]
-            if tuple(now.shape) != np.shape(values):
-                raise MisuseError(f"{name} has the shape {tuple(now.shape)}, but {np.shape(values)} was given.")
-            changed[nodes[name]] = torch.from_numpy(np.array(values)).to(now.dtype)
-        return self._plain(changed, self._intact_loss)[0]
+        return self._plain(self._replaced(replaced), self._intact_loss)[0]
+
+    def each(self, replaced: Mapping[str, Array]) -> Examples:
+        """Loss and score of each example with some parameters replaced; errors as of `with_weights`."""
+        made = self._prefix(tuple(self._program.results), changed=self._replaced(replaced))
+        return examples_of([self._of.objective.judge(self._output(values)[None], which) for which, values in made])
+
+    def statistics(self, replaced: Mapping[str, Array]) -> dict[str, Array]:
+        """Running statistics as the data give them; errors as of `with_weights`."""
+        norms = normalised(self._program)
+        if not norms:
+            return {}
+        size = self._of.bytes_per_example(self._program.before([each.name for each in norms]))
+        examples = slice(0, max(2, min(self._of.examples, _STATISTICS_ROOM // size)))
+        start = {**self._fixed, **self._replaced(replaced), **self._of.inputs(examples)}
+        with torch.no_grad():
+            return {name: each.numpy() for name, each in fresh_statistics(self._program, start).items()}
 
     def activity(self, place: str) -> Activity:
         """Mean activity of the units of a place.
@@ -137,6 +146,18 @@ class ReplayNetwork:
         return (rise / len(objective.targets)).numpy()
 
     # how it is done
+
+    def _replaced(self, replaced: Mapping[str, Array]) -> dict[str, Tensor]:
+        nodes = {name: node for node, name in self._program.tensors.items()}
+        changed = {}
+        for name, values in replaced.items():
+            if name not in nodes:
+                raise NotFoundError(f"the forward pass uses no parameter {name!r}. It uses: {', '.join(nodes)}")
+            now = self._fixed[nodes[name]]
+            if tuple(now.shape) != np.shape(values):
+                raise MisuseError(f"{name} has the shape {tuple(now.shape)}, but {np.shape(values)} was given.")
+            changed[nodes[name]] = torch.from_numpy(np.array(values)).to(now.dtype)
+        return changed
 
     def _checked(self, gone: Mapping[str, Array], mode: str) -> dict[str, Tensor]:
         if mode not in get_args(Mode):

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from wdyn.replay.score import Judged, Metric, Objective
-from wdyn.scores import Array, Scores
+from wdyn.scores import Array, Examples, Scores
 
 
 class Tally:
@@ -78,6 +80,13 @@ class WithMetric:
     def scores(self) -> Scores:
         """See `Tally.scores`."""
         return self._tally.scores()._replace(score=self._scores)
+
+
+def examples_of(judged: Sequence[Judged]) -> Examples:
+    """The first variant of some batches, example by example."""
+    right = [each.right[0] for each in judged if each.right is not None]
+    loss = torch.cat([each.loss[0] for each in judged])
+    return Examples(_array(loss.double()), _array(torch.cat(right).double()) if right else None)
 
 
 def _array(values: Tensor) -> Array:
