@@ -28,6 +28,9 @@ RUNS = [
 ]
 
 
+PRUNED = {"tickets"}  # those that look at masks
+
+
 def weights(kind: str) -> np.ndarray:
     """(S, N, D) history of one layer."""
     rng = np.random.default_rng(7)
@@ -52,9 +55,11 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         history = weights(kind)
         steps = {step: {"fc1.weight": now, "out.weight": now[::-1].copy()} for step, now in enumerate(history)}
         loss = {step: 1.0 / (step + 1) for step in steps}
-        made[kind] = make_run(
-            folder / f"{kind.replace(' ', '-')}.h5", steps, metrics={"train_loss": loss, "val_loss": loss}
-        )
+        masks = {0: {name: np.random.default_rng(8).random(values.shape) < 0.6 for name, values in steps[0].items()}}
+        for name in (kind, f"{kind}, pruned"):
+            file = folder / f"{name.replace(' ', '-')}.h5"
+            pruned = {"masks": masks} if name != kind else {}
+            made[name] = make_run(file, steps, metrics={"train_loss": loss, "val_loss": loss}, **pruned)
     return made
 
 
@@ -63,7 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 @pytest.mark.parametrize("name", names())
 def test_keeps_its_promises(name: str, kind: str, runs: dict[str, Path]) -> None:
     analysis = load(name)
-    with wdyn.open_run(runs[kind]) as run:
+    with wdyn.open_run(runs[f"{kind}, pruned" if name in PRUNED else kind]) as run:
         before = {step: {n: a.copy() for n, a in run.state(step).items()} for step in run.steps.tolist()}
         passed = keywords(analysis, run, seed=3)
         given = [run, run] if analysis.takes == "runs" else run

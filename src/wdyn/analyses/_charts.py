@@ -70,11 +70,11 @@ class Bars:
 
 @dataclass(frozen=True)
 class HeatMap:
-    """One value per row and step, drawn as colour.
+    """One value per row and step, drawn as colour; or per row and column of any other kind.
 
     Attributes:
         title: what is shown.
-        x: (S,) optimizer steps.
+        x: (S,) optimizer steps; where columns have names, their numbers.
         values: (R, S); NaN is left blank.
         rows: (R,) labels, mostly neuron numbers.
         x_label: axis label.
@@ -82,6 +82,7 @@ class HeatMap:
         value_label: what the colour means, with unit.
         diverging: colour centred on zero.
         layer: the layer it belongs to, if one.
+        columns: (S,) names of the columns, where they are no steps.
     """
 
     title: str
@@ -93,6 +94,7 @@ class HeatMap:
     value_label: str
     diverging: bool = False
     layer: str | None = None
+    columns: Sequence[Any] | None = None
 
 
 @dataclass(frozen=True)

@@ -28,6 +28,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 NO_GROUP = "#9A9A9A"
 DASHES = ("--", ":", "-.", (0, (8, 3)), (0, (1, 4)))
 TABLE_ROWS = 12
+NAMED = 12  # names along an axis of a heat map at most, else every so many
 
 
 def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1, alone: bool = True) -> Axes:
@@ -137,10 +138,17 @@ def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
         cmap="RdBu_r" if chart.diverging else "viridis",
     )  # fmt: skip
     columns = np.unique(np.linspace(0, len(chart.x) - 1, 5).round().astype(int))
-    ax.set_xticks(columns, [str(chart.x[i]) for i in columns])
-    rows = np.unique(np.linspace(0, len(chart.rows) - 1, 6).round().astype(int))
+    if chart.columns is not None:
+        few = len(chart.columns) <= NAMED
+        columns = np.arange(len(chart.columns)) if few else columns
+        names = [wrapped(str(chart.columns[int(i)]), 12) for i in columns]
+        ax.set_xticks(columns, names, rotation=45 if max(map(len, names), default=0) > 4 else 0)
+    else:
+        ax.set_xticks(columns, [str(chart.x[i]) for i in columns])
+    rows = np.unique(np.linspace(0, len(chart.rows) - 1, 6 if chart.columns is None else NAMED).round().astype(int))
     ax.set_yticks(rows, [plain(chart.rows[i]) for i in rows])
-    ax.set(xlabel=f"{plain(chart.x_label)} (shown steps, evenly spaced)", ylabel=plain(chart.row_label))
+    spaced = " (shown steps, evenly spaced)" if chart.columns is None else ""
+    ax.set(xlabel=plain(chart.x_label) + spaced, ylabel=plain(chart.row_label))
     ax.figure.colorbar(image, ax=ax, label=wrapped(chart.value_label, 32))
 
 

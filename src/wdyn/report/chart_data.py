@@ -91,6 +91,7 @@ def _heat_map(chart: HeatMap, blocks: Blocks) -> tuple[str, ChartData]:
         "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low,
         "high": high, "rows": plain(list(chart.rows)), "x_label": chart.x_label, "row_label": chart.row_label,
         "value_label": chart.value_label, "diverging": chart.diverging, "columns": len(chart.x),
+        "names": None if chart.columns is None else [str(chart.columns[i]) for i in at],
     }  # fmt: skip
 
 

@@ -59,6 +59,10 @@ def _bars(chart: Bars) -> Gist:
 
 
 def _heat_map(chart: HeatMap) -> Gist:
+    if chart.columns is not None:
+        at = _spread(len(chart.columns))
+        rows = [[label, *np.asarray(values)[at]] for label, values in zip(chart.rows, chart.values, strict=True)]
+        return [chart.row_label, *(str(chart.columns[i]) for i in at)], rows[:LISTED]
     return _spread_of(chart.x_label, np.asarray(chart.x), np.asarray(chart.values).T)
 
 

@@ -14,9 +14,10 @@ function heatView(body, store) {
 
   return {
     show(chart) {
-      view.data = {...chart, x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
-      canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.rows.length} rows, ${view.data.x.length} steps`);
-      note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} steps drawn.` : "";
+      view.data = {...chart, left: heatLeft(chart), x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
+      const what = chart.names ? "columns" : "steps";
+      canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.rows.length} rows, ${view.data.x.length} ${what}`);
+      note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} ${what} drawn.` : "";
       Object.assign(canvas.style, {width: "100%", height: `${heatHeight(view.data) + HEAT.top + HEAT.bottom}px`}); // its place is kept until it is seen
       this.recolour();
     },
@@ -42,7 +43,13 @@ function heatImage(data) {
 }
 
 function heatHeight(data) {
-  return Math.min(Math.max(data.rows.length * 3, 120), 360);
+  return Math.min(Math.max(data.rows.length * (data.names ? 20 : 3), 120), 360);
+}
+
+// room for the names of rows where columns have names too: such a map is no history of numbered neurons
+function heatLeft(chart) {
+  const longest = Math.max(0, ...chart.rows.map((label) => String(label).length));
+  return chart.names ? Math.min(Math.max(HEAT.left, 20 + longest * LETTER), 170) : HEAT.left;
 }
 
 function drawHeat(view) {
@@ -51,9 +58,9 @@ function drawHeat(view) {
   const context = fitted(canvas, width, height);
   view.box = null;
   if (data.codes.every((code) => code === 65535)) return emptyText(context, width, height, "No value to show: nothing here is live.");
-  view.box = {width: width - HEAT.left - HEAT.right, height: inner};
+  view.box = {width: width - data.left - HEAT.right, height: inner};
   context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
-  context.drawImage(image, HEAT.left, HEAT.top, view.box.width, inner);
+  context.drawImage(image, data.left, HEAT.top, view.box.width, inner);
   drawHeatAxes(context, view);
   drawHeatMarks(context, view);
 }
@@ -65,14 +72,14 @@ function drawHeatAxes(context, {data, box}) {
   context.textAlign = "center";
   for (let k = 0; k < ticks; k++) {
     const column = Math.round((k * (data.x.length - 1)) / Math.max(ticks - 1, 1));
-    context.fillText(wholeNumber(data.x[column]), HEAT.left + ((column + 0.5) * box.width) / data.x.length, HEAT.top + box.height + 15);
+    context.fillText(columnName(data, column, 12), data.left + ((column + 0.5) * box.width) / data.x.length, HEAT.top + box.height + 15);
   }
-  context.fillText(columnWords(data, Math.floor(box.width / LETTER)), HEAT.left + box.width / 2, HEAT.top + box.height + 32);
+  context.fillText(columnWords(data, Math.floor(box.width / LETTER)), data.left + box.width / 2, HEAT.top + box.height + 32);
   context.textAlign = "right";
-  const lines = Math.min(data.rows.length, 6);
+  const lines = Math.min(data.rows.length, data.names ? 12 : 6);
   for (let k = 0; k < lines; k++) {
     const row = Math.round((k * (data.rows.length - 1)) / Math.max(lines - 1, 1));
-    context.fillText(flatText(data.rows[row], 6), HEAT.left - 6, HEAT.top + ((row + 0.5) * box.height) / data.rows.length + 4);
+    context.fillText(flatText(data.rows[row], Math.floor((data.left - 7) / LETTER)), data.left - 6, HEAT.top + ((row + 0.5) * box.height) / data.rows.length + 4);
   }
   context.save();
   context.translate(9, HEAT.top + box.height / 2);
@@ -82,9 +89,13 @@ function drawHeatAxes(context, {data, box}) {
   context.restore();
 }
 
+function columnName(data, column, letters = 40) {
+  return data.names ? flatText(data.names[column], letters) : wholeNumber(data.x[column]);
+}
+
 // what the columns are, in as many letters as there is room for
 function columnWords(data, letters) {
-  if (isEven(data.x)) return flatText(data.x_label, letters);
+  if (data.names || isEven(data.x)) return flatText(data.x_label, letters);
   const spacing = "shown steps, evenly spaced", whole = `${data.x_label} (${spacing})`;
   return whole.length <= letters ? flatText(whole, letters) : spacing;
 }
@@ -97,14 +108,14 @@ function isEven(x) {
 
 function drawHeatMarks(context, {data, box}) {
   const column = nearest(data.x, state.step), row = data.rows.indexOf(state.neuron);
-  const x = HEAT.left + ((column + 0.5) * box.width) / data.x.length;
-  outlined(context, () => {
+  const x = data.left + ((column + 0.5) * box.width) / data.x.length;
+  if (!data.names) outlined(context, () => {
     context.moveTo(x, HEAT.top);
     context.lineTo(x, HEAT.top + box.height);
   });
   if (row < 0) return;
   const cell = Math.max(box.height / data.rows.length, 3), y = HEAT.top + ((row + 0.5) * box.height) / data.rows.length;
-  outlined(context, () => context.rect(HEAT.left, y - cell / 2, box.width, cell));
+  outlined(context, () => context.rect(data.left, y - cell / 2, box.width, cell));
 }
 
 // white on a dark rim is seen on every colour of the map
@@ -119,12 +130,12 @@ function outlined(context, path) {
 
 function pickCell({data, box}, x, y) {
   if (!box) return null;
-  const column = Math.floor(((x - HEAT.left) / box.width) * data.x.length);
+  const column = Math.floor(((x - data.left) / box.width) * data.x.length);
   const row = Math.floor(((y - HEAT.top) / box.height) * data.rows.length);
   if (column < 0 || row < 0 || column >= data.x.length || row >= data.rows.length) return null;
   const label = data.rows[row];
   return {neuron: Number.isInteger(label) ? label : null, lines: [
-    `${clip(data.row_label, 40)} ${clip(label, 40)}, step ${wholeNumber(data.x[column])}`, `${data.value_label}: ${numberText(cellValue(data, row, column))}`,
+    `${clip(data.row_label, 40)} ${clip(label, 40)}, ${data.names ? clip(data.x_label, 40) : "step"} ${columnName(data, column)}`, `${data.value_label}: ${numberText(cellValue(data, row, column))}`,
   ]};
 }
 
@@ -136,8 +147,8 @@ function heatTable({data}) {
   const many = Math.min(data.x.length, 12);
   const columns = Array.from({length: many}, (_, k) => Math.round((k * (data.x.length - 1)) / Math.max(many - 1, 1)));
   return {
-    headings: [data.row_label, ...columns.map((column) => `step ${wholeNumber(data.x[column])}`)],
+    headings: [data.row_label, ...columns.map((column) => (data.names ? columnName(data, column) : `step ${columnName(data, column)}`))],
     rows: data.rows.map((label, row) => [label, ...columns.map((column) => cellValue(data, row, column))]),
-    note: many < data.columns ? `${many} of ${wholeNumber(data.columns)} steps.` : "",
+    note: many < data.columns ? `${many} of ${wholeNumber(data.columns)} ${data.names ? "columns" : "steps"}.` : "",
   };
 }

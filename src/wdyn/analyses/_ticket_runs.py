@@ -1,0 +1,150 @@
+"""What a run says of itself as a winning ticket: its mask, its start, and the facts its search wrote down."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wdyn.analyses._charts import Array
+from wdyn.errors import MisuseError
+from wdyn.store.layers import needed, rows_of
+
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
+
+
+@dataclass(frozen=True)
+class Member:
+    """A sparse run among those compared.
+
+    Attributes:
+        run: the run.
+        name: what it is called, told apart from the others.
+        by_zeros: it has no recorded mask, so exact zeros of its last step stand for one.
+    """
+
+    run: Run
+    name: str
+    by_zeros: bool
+
+    @property
+    def last(self) -> int:
+        """The step at which it is looked at."""
+        return int(self.run.steps[-1])
+
+    def kept(self, layer: str) -> Array:
+        """(N, D) bool, the weights of a layer that its mask keeps."""
+        found = self.run.layers[layer]
+        if self.by_zeros:
+            return np.asarray(self.run.neurons(layer, self.last) != 0)
+        masks = self.run.masks(self.last, [found.parameter])
+        if found.parameter not in masks:  # masked nowhere
+            return np.ones((found.rows, found.columns), dtype=np.bool_)
+        return np.asarray(rows_of(masks[found.parameter][needed(found)][None], found)[0])
+
+    def start(self, layer: str) -> Array | None:
+        """(N, D) the layer's values at step 0 as the optimizer had them, pruned places included; None if not recorded.
+
+        Of a ticket that was rewound to a later step of a dense run, step 0 is that step.
+        """
+        if self.run.steps[0] != 0:
+            return None
+        found = self.run.layers[layer]
+        raw = self.run.state(0, [found.parameter], masked=False)[found.parameter]
+        return np.asarray(rows_of(raw[needed(found)][None], found)[0])
+
+    def end(self, layer: str) -> Array:
+        """(N, D) the layer's values at the last step."""
+        return self.run.neurons(layer, self.last)
+
+
+def ticket_facts(run: Run) -> Mapping[str, Any]:
+    """What a search wrote into the metadata of a run; empty for a run that comes from elsewhere."""
+    found = metadata_of(run).get("ticket")
+    return found if isinstance(found, Mapping) else {}
+
+
+def metadata_of(run: Run) -> Mapping[str, Any]:
+    """The user's own facts; empty where they are no object."""
+    found = run.meta.get("metadata")
+    return found if isinstance(found, Mapping) else {}
+
+
+def sparse_members(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[Member], list[str]]:
+    """The runs whose masks can be compared, and notes on how they were read and which were left out.
+
+    Args:
+        runs: all runs.
+        names: what they are called.
+
+    Raises:
+        MisuseError: a run has neither a mask nor a zero and does not say that it is a dense one, or fewer than two are
+            left.
+    """
+    members, notes = [], []
+    for run, name in zip(runs, names, strict=True):
+        if ticket_facts(run).get("kind") == "dense":
+            notes.append(f"{name} is a dense run and has no mask to compare")
+        elif _is_masked(run):
+            members.append(Member(run, name, False))
+        elif _has_zeros(run):
+            members.append(Member(run, name, True))
+            notes.append(f"{name} holds no recorded mask: the exact zeros of its last step stand for one")
+        else:
+            raise MisuseError(
+                f"{name} is a dense run: no mask was recorded and no weight is zero at its last step, {run.steps[-1]}. "
+                "Compare runs of pruned networks, or leave it out."
+            )
+    if len(members) < 2:
+        raise MisuseError(
+            f"{', '.join(names)}: masks can be compared where two runs at least are pruned, and {len(members)} is."
+        )
+    return members, notes
+
+
+def mismatch(first: Member, second: Member, layer: str) -> str:
+    """Why a layer of two runs cannot be compared, in words; empty where it can."""
+    mine, other = first.run.layers.get(layer), second.run.layers.get(layer)
+    if mine is None or other is None:
+        return f"it is only in {(first if other is None else second).name}"
+    shapes = [f"{each.rows} x {each.columns}" for each in (mine, other)]
+    where = f"({shapes[0]} in {first.name}, {shapes[1]} in {second.name})"
+    if mine.rows != other.rows:
+        last = layer == list(first.run.layers)[-1] == list(second.run.layers)[-1]
+        return f"another number of {'outputs, as for other classes' if last else 'units'} {where}"
+    if mine.columns != other.columns:
+        return f"another number of inputs {where}"
+    if mine.kind != other.kind:
+        return f"another kind of layer ({mine.kind} in {first.name}, {other.kind} in {second.name})"
+    return ""
+
+
+def other_classes(first: Member, second: Member) -> str:
+    """A warning where the outputs of two networks stand for different things; empty where nothing says so."""
+    a, b = metadata_of(first.run), metadata_of(second.run)
+    if isinstance(a.get("classes"), list) and isinstance(b.get("classes"), list) and a["classes"] != b["classes"]:
+        same = sorted(map(str, a["classes"])) == sorted(map(str, b["classes"]))
+        return f"the classes of {first.name} and {second.name} {'stand in another order' if same else 'differ'}"
+    if a.get("dataset") and b.get("dataset") and str(a["dataset"]) != str(b["dataset"]):
+        return f"{first.name} learned {a['dataset']} and {second.name} {b['dataset']}"
+    return ""
+
+
+def fingerprint(values: Array) -> bytes:
+    """Equal for magnitudes that are equal bit for bit, and of one type and shape."""
+    head = f"{values.dtype.str} {values.shape} ".encode()
+    return blake2b(head + np.ascontiguousarray(np.abs(values)).tobytes(), digest_size=16).digest()
+
+
+def _is_masked(run: Run) -> bool:
+    last = int(run.steps[-1])
+    parameters = {layer.parameter for layer in run.layers.values()}
+    return any(not mask.all() for name in parameters for mask in run.masks(last, [name]).values())
+
+
+def _has_zeros(run: Run) -> bool:
+    return any(bool((run.neurons(layer, int(run.steps[-1])) == 0).any()) for layer in run.layers)

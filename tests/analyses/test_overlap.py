@@ -1,0 +1,174 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy.stats import false_discovery_control, kstest, norm
+
+from tests.reference import overlap as reference
+from wdyn.analyses import _overlap_nulls
+from wdyn.analyses._false_discovery import adjusted
+from wdyn.analyses._overlap import Overlap, largest, overlap, together
+from wdyn.analyses._overlap_nulls import Chance, initial_chance, uniform_chance, units_chance
+
+PAIRS = 2_000
+
+
+def masks(rng: np.random.Generator, *shape: int, density: float = 0.2) -> tuple[np.ndarray, np.ndarray]:
+    return rng.random(shape) < density, rng.random(shape) < density
+
+
+def births(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarray]:
+    """Initial magnitudes and their order."""
+    magnitudes = np.abs(rng.normal(size=shape))
+    return magnitudes, np.argsort(magnitudes, axis=None)
+
+
+def test_counts_by_hand() -> None:
+    found = overlap(np.array([[1, 1, 0], [1, 0, 0]], bool), np.array([[1, 0, 1], [1, 0, 0]], bool))
+    assert found == Overlap(3, 3, 2, 6, 1.5, 3)
+    assert (found.iou, found.expected_iou) == (2 / 4, 1.5 / 4.5)
+    assert found.kappa == pytest.approx((2 - 1.5) / (3 - 1.5))
+
+
+def test_the_published_overlap_of_independent_masks() -> None:
+    for density, expected in ((0.8, 0.667), (0.21, 0.118), (0.135, 0.072)):  # p / (2 - p)
+        kept = round(density * 1_000_000)
+        assert Overlap(kept, kept, 0, 1_000_000, kept**2 / 1e6, kept).expected_iou == pytest.approx(expected, abs=1e-3)
+
+
+def test_kappa_is_one_for_a_mask_within_another_and_undefined_without_a_choice(rng: np.random.Generator) -> None:
+    first, _ = masks(rng, 30, 20, density=0.5)
+    within = first & (rng.random(first.shape) < 0.3)
+    assert overlap(first, within).kappa == pytest.approx(1.0)
+    assert np.isnan(overlap(first, np.ones_like(first)).kappa)
+    assert np.isnan(overlap(np.zeros_like(first), np.zeros_like(first)).iou)
+
+
+def test_layers_together_add_up(rng: np.random.Generator) -> None:
+    each = [overlap(*masks(rng, 7, 5)), overlap(*masks(rng, 3, 9, density=0.6))]
+    whole = together(each)
+    assert (whole.both, whole.places, whole.most) == tuple(
+        sum(getattr(o, name) for o in each) for name in ("both", "places", "most")
+    )
+
+
+@pytest.mark.parametrize("keep", [0, 1, 5, 11, 12])
+def test_the_largest_are_exactly_as_many_and_ties_go_by_index(keep: int) -> None:
+    values = np.array([[3, 1, 2, 2], [2, 5, 2, 0], [2, 2, 4, 2]])
+    slow = sorted(range(12), key=lambda i: (values.ravel()[i], i))[12 - keep :]
+    assert sorted(np.flatnonzero(largest(values, keep))) == sorted(slow)
+
+
+def test_units_agree_with_all_permutations(rng: np.random.Generator) -> None:
+    first, second = masks(rng, 6, 9, density=0.5)
+    every = np.array(reference.overlaps_of_permuted_units(first.astype(int).tolist(), second.astype(int).tolist()))
+    found, observed = units_chance(first, second, rng=rng), np.count_nonzero(first & second)
+    assert_allclose(found.expected, every.mean(), rtol=1e-12)
+    assert_allclose(found.z, (observed - every.mean()) / every.std(), rtol=1e-12)
+    exact = (every >= observed).mean()
+    # 9,999 draws: four standard errors
+    assert abs(found.p - exact) < 4 * np.sqrt(exact * (1 - exact) / 9_999) + 1e-4
+
+
+def test_the_law_for_many_units_agrees_with_draws(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Uneven units and inputs, where the permutation law is skewed."""
+    uneven = np.clip(rng.gamma(0.5, size=(140, 1)) * rng.gamma(0.3, size=60) * 0.3, 0, 0.9)
+    first = rng.random(uneven.shape) < uneven
+    laws, draws = [], []
+    for shift in range(6):
+        second = rng.random(uneven.shape) < np.roll(uneven, shift * 23, axis=0) * 0.7 + 0.3 * uneven
+        laws.append(units_chance(first, second, rng=rng).p)
+        monkeypatch.setattr(_overlap_nulls, "FEW_UNITS", 1_000)
+        draws.append(units_chance(first, second, rng=rng).p)
+        monkeypatch.undo()
+    # the error of the draws, four standard errors, and a tenth of the law for its approximation
+    errors = 4 * np.sqrt(np.array(draws) * (1 - np.array(draws)) / 9_999) + 1e-4
+    assert (np.abs(np.subtract(laws, draws)) < errors + 0.1 * np.array(draws)).all()
+
+
+def independent_masks(null: str, rng: np.random.Generator) -> tuple[int, Chance]:
+    """Overlap of two of them and what the null says."""
+    shape = {"uniform": (100, 90), "units": (130, 30), "initial": (60, 50)}[null]
+    first, second = masks(rng, *shape, density=0.3)
+    found = {
+        "uniform": lambda: uniform_chance(overlap(first, second)),
+        "units": lambda: units_chance(first, second, rng=rng),
+        "initial": lambda: initial_chance(first, second, rng.permutation(first.size)),
+    }[null]()
+    return int(np.count_nonzero(first & second)), found
+
+
+@pytest.mark.parametrize("null", ["uniform", "units", "initial"])
+def test_2000_pairs_of_independent_masks_have_uniform_chances(null: str, rng: np.random.Generator) -> None:
+    found = [independent_masks(null, rng) for _ in range(PAIRS)]
+    z, p = np.array([chance.z for _, chance in found]), np.array([chance.p for _, chance in found])
+    assert abs(z.mean()) < 4 / np.sqrt(PAIRS)
+    assert abs(z.std() - 1) < 4 / np.sqrt(2 * PAIRS)
+    # p counts the overlap itself in full, and is uniform with half of it
+    deviation = np.std([both - chance.expected for both, chance in found])
+    assert kstest(p - norm.pdf(z) / deviation / 2, "uniform").pvalue > 1e-3
+
+
+def test_masks_that_follow_initial_magnitude_alone_are_alike_by_birth_only(rng: np.random.Generator) -> None:
+    magnitudes, order = births(rng, 100, 200)
+    claims = []
+    for _ in range(40):
+        first, second = (largest(magnitudes + rng.normal(size=magnitudes.shape), 4_000) for _ in range(2))
+        assert uniform_chance(overlap(first, second)).p < 1e-10
+        claims.append(initial_chance(first, second, order).p <= 0.01)
+    assert sum(claims) <= 3  # of 40 at 1 % each, 4 or more in 1 of 1,500 cases
+
+
+def test_dead_inputs_alone_are_no_common_finding(rng: np.random.Generator) -> None:
+    magnitudes, order = births(rng, 100, 200)
+    dead = np.arange(200) < 80
+    uneven = np.where(dead, 0.0, 0.4 + 0.3 * np.sin(np.arange(200) / 9))
+    units, born = [], []
+    for _ in range(40):
+        first, second = (rng.random((100, 200)) < uneven for _ in range(2))
+        assert uniform_chance(overlap(first, second)).p < 1e-10
+        units.append(units_chance(first, second, rng=rng).p <= 0.01)
+        # both causes at once: neither the magnitudes nor the inputs alone would explain it
+        follow = magnitudes + 0.7 * rng.normal(size=(2, 100, 200)) > 1.2
+        born.append(initial_chance(follow[0] & ~dead, follow[1] & ~dead, order).p <= 0.01)
+    assert sum(units) <= 3
+    assert sum(born) <= 3
+
+
+@pytest.mark.parametrize("null", ["uniform", "units", "initial"])
+def test_a_planted_overlap_is_found(null: str, rng: np.random.Generator) -> None:
+    _, order = births(rng, 100, 200)
+    first, second = masks(rng, 100, 200)
+    second = np.where(rng.random(first.shape) < 0.1, first, second)  # one in ten weights is common
+    found = {
+        "uniform": lambda: uniform_chance(overlap(first, second)),
+        "units": lambda: units_chance(first, second, rng=rng),
+        "initial": lambda: initial_chance(first, second, order),
+    }[null]()
+    assert found.z > 8
+    assert found.p <= 1e-4
+
+
+def test_nothing_is_said_where_there_is_no_choice(rng: np.random.Generator) -> None:
+    full, some = np.ones((5, 4), bool), np.eye(5, 4, dtype=bool)
+    assert np.isnan(uniform_chance(overlap(full, some)).p)
+    assert np.isnan(units_chance(full, some, rng=rng).z)
+    assert np.isnan(units_chance(some[:1], some[:1], rng=rng).z)
+    assert np.isnan(initial_chance(full, some, np.arange(20)).p)
+
+
+def test_the_correction_agrees_with_scipy_and_claims_what_the_procedure_claims(rng: np.random.Generator) -> None:
+    chances = rng.random((6, 8)) ** 3
+    chances[0] /= 1e3
+    found = adjusted(chances)
+    assert_allclose(found.ravel(), false_discovery_control(chances.ravel()), rtol=1e-12)
+    for level in (0.01, 0.1):
+        assert (found.ravel() <= level).tolist() == reference.benjamini_hochberg(chances.ravel().tolist(), level)
+
+
+def test_what_was_not_tested_does_not_count(rng: np.random.Generator) -> None:
+    chances = rng.random(9)
+    gaps = np.insert(chances, [2, 5], np.nan)
+    assert_allclose(adjusted(gaps)[np.isfinite(gaps)], adjusted(chances))
+    assert np.isnan(adjusted(np.full(3, np.nan))).all()
