@@ -84,7 +84,7 @@ def ticket_facts(
         "round": number,
         "seed": seed,
         "data_seed": data_seed,
-        "rates": pruning.rates,
+        "rates": {name: target.rate for name, target in targets.items()},  # order of globs would be lost in the file
         "criterion": pruning.criterion,
         "scope": pruning.scope,
         "structured": pruning.structured,

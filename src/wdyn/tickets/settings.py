@@ -54,7 +54,10 @@ class Settings:
     def to_json(self) -> dict[str, Any]:
         """As `search.json` has it."""
         own = asdict(self)
-        found: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **own.pop("pruning"), **own}))
+        pruning = own.pop("pruning")
+        if isinstance(self.pruning.rate, Mapping):  # as pairs: the first glob that fits holds
+            pruning["rate"] = list(self.pruning.rate.items())
+        found: dict[str, Any] = json.loads(json.dumps({"format": FORMAT, **pruning, **own}))
         return found
 
     @classmethod
@@ -62,6 +65,8 @@ class Settings:
         """What `to_json` wrote."""
         names = Pruning.__dataclass_fields__.keys()
         pruning = {name: fields[name] for name in names} | {"exclude": tuple(fields["exclude"])}
+        if isinstance(pruning["rate"], list):
+            pruning["rate"] = dict(pruning["rate"])
         own = {name: fields[name] for name in cls.__dataclass_fields__ if name != "pruning"}
         return cls(pruning=Pruning(**pruning), **own)
 
