@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from wdyn.analyses._evaluate import Activity, Place, Scores
+from wdyn.analyses._evaluate import Activity, Examples, Place, Scores
 from wdyn.analyses._spec import Analysis
 
 EXAMPLES, CLASSES = 30, 3
@@ -21,7 +21,9 @@ def keywords(analysis: Analysis, run: Any, *, seed: int) -> dict[str, Any]:
     """What the pipeline passes to `compute` beside the run, as far as it asks for it."""
     wanted = inspect.signature(analysis.compute).parameters
     given = {"seed": seed} if "seed" in wanted else {}
-    return given | ({"evaluate": ParallelEvaluator(run, seed=seed)} if "evaluate" in wanted else {})
+    several = analysis.takes == "runs"
+    evaluate: Any = (lambda each: ParallelEvaluator(each, seed=seed)) if several else ParallelEvaluator(run, seed=seed)
+    return given | ({"evaluate": evaluate} if "evaluate" in wanted else {})
 
 
 class ParallelEvaluator:
@@ -35,6 +37,7 @@ class ParallelEvaluator:
         rng = np.random.default_rng(seed)
         self.run, self.targets = run, rng.integers(0, CLASSES, EXAMPLES)
         layers = run.layers.values()
+        self.tensors = [layer.parameter for layer in layers]
         self.places = {layer.name: Place(layer.name, layer.rows, "neuron") for layer in layers}
         self.inputs = {layer.name: rng.normal(size=(EXAMPLES, layer.columns)) for layer in layers}
         self.out = {layer.name: rng.normal(size=(layer.rows, CLASSES)) / np.sqrt(layer.rows) for layer in layers}
@@ -57,10 +60,20 @@ class ParallelNetwork:
         return self._scores(self._logits(gone))
 
     def with_weights(self, replaced: Mapping[str, np.ndarray]) -> Scores:
+        return self._scores(self._replaced(replaced)._logits({}))
+
+    def each(self, replaced: Mapping[str, np.ndarray]) -> Examples:
+        losses, right = self._judged(self._replaced(replaced)._logits({}))
+        return Examples(losses[0], right[0])
+
+    def statistics(self, replaced: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return {}
+
+    def _replaced(self, replaced: Mapping[str, np.ndarray]) -> ParallelNetwork:
         named = {self._of.run.layers[name].parameter: name for name in self._rows}
         rows = {named[parameter]: values.reshape(self._rows[named[parameter]].shape)
                 for parameter, values in replaced.items()}  # fmt: skip
-        return self._scores(ParallelNetwork(self._of, {**self._rows, **rows})._logits({}))
+        return ParallelNetwork(self._of, {**self._rows, **rows})
 
     def activity(self, place: str) -> Activity:
         active = self._active[place]
