@@ -28,7 +28,7 @@ RUNS = [
 ]
 
 
-PRUNED = {"tickets"}  # those that look at masks
+PRUNED = {"tickets", "aligned_tickets"}  # those that look at masks
 
 
 def weights(kind: str) -> np.ndarray:
