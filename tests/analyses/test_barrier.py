@@ -109,7 +109,7 @@ def test_the_line_is_that_of_torch(tmp_path: Path, rng: np.random.Generator) -> 
     assert result.loss_above_chord[0] == pytest.approx(max(np.subtract(losses, chord)), abs=1e-6)
     assert np.isnan(result.loss_recorded).all()  # nothing is normalised
     assert not result.same_start[0]
-    assert result.runs == ("a, step 0", "b, step 0")
+    assert result.runs == ("a", "b")
 
 
 def test_statistics_are_recomputed_at_each_point(tmp_path: Path, rng: np.random.Generator) -> None:
@@ -297,10 +297,10 @@ def test_other_data_and_other_code_are_told(tmp_path: Path, rng: np.random.Gener
         saved(tmp_path / "d.h5", fresh(lambda: perceptron(hidden=9), 3), sample=sample) as d,
     ):
         result = barrier.compute([a, b, c, d], evaluate=wdyn.evaluator, points=3)
-        assert result.notes["a, step 0 and b, step 0"] == "Their recorded sample differ: those of a serve both."
-        assert "forward pass" in result.notes["a, step 0 and c, step 0"]
+        assert result.notes["a and b"] == "Their recorded sample differ: those of a serve both."
+        assert "forward pass" in result.notes["a and c"]
         assert result.pairs == ((0, 1), (0, 2), (1, 2))
-        assert result.left_out["a, step 0 and d, step 0"].startswith("0.weight differs in shape ((12, 6) and (9, 6))")
+        assert result.left_out["a and d"].startswith("0.weight differs in shape ((12, 6) and (9, 6))")
         table = barrier.charts(result)[-1]
         assert isinstance(table, Table)
         assert {len(values) for values in table.columns.values()} == {6}

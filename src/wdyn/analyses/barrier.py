@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from wdyn.store.run import Run
 
 STABLE = 0.02  # barrier of the error below which Frankle et al. (2020) call two networks linearly connected
+WAY = "way from the first network (0) to the second (1)"
 MOST_CHARTS = 6  # pairs with charts of their own
 
 
@@ -32,7 +33,7 @@ class Barrier(Result):
     its second.
 
     Attributes:
-        runs: R names, each with its step.
+        runs: R names, each with its step where steps were given.
         pairs: P positions in `runs`, two each, along the `index` axis.
         at: the step of each of `runs`.
         shown: (A,) float64 from 0 to 1.
@@ -122,7 +123,7 @@ def compute(
     if steps is not None and len(steps) != len(runs):
         raise MisuseError(f"{len(runs)} runs need {len(runs)} steps, not {len(steps)}.")
     at = [int(run.steps[-1]) for run in runs] if steps is None else list(steps)
-    names = tuple(f"{name}, step {step}" for name, step in zip(_names(runs), at, strict=True))
+    names = tuple(_names(runs, at if steps is not None else None))
     shares = np.linspace(0.0, 1.0, points)
     wanted = list(itertools.combinations(range(len(runs)), 2))
     found: dict[tuple[int, int], Pair] = {}
@@ -139,11 +140,14 @@ def compute(
     return _result(names, at, shares, found, left_out)
 
 
-def _names(runs: Sequence[Run]) -> list[str]:
-    """One name for each file, also where it is given twice."""
+def _names(runs: Sequence[Run], steps: Sequence[int] | None) -> list[str]:
+    """One name for each file, with the step where it is not the last."""
     different = list({id(run): run for run in runs}.values())
     names = dict(zip(map(id, different), distinct_names(different), strict=True))
-    return [names[id(run)] for run in runs]
+    if steps is None and len(different) == len(runs):
+        return list(names.values())
+    at = [int(run.steps[-1]) for run in runs] if steps is None else steps
+    return [f"{names[id(run)]}, step {step}" for run, step in zip(runs, at, strict=True)]
 
 
 def _result(
@@ -191,9 +195,9 @@ def _line(result: Barrier, p: int, what: str) -> Lines:
         if np.isfinite(values).any():
             y[_LABELS[line]] = values
     a, b = (result.runs[each] for each in result.pairs[p])
-    title, way = f"{what[0].upper()}{what[1:]} between {a} and {b}", f"from {a} (0) to {b} (1)"
+    title = f"{what[0].upper()}{what[1:]} between {a} and {b}"
     reference = {"mean of the ends": float(own[0] + own[-1]) / 2}
-    return Lines(title=title, x=result.shown, y=y, x_label=way, y_label=_UNITS[what], reference=reference)
+    return Lines(title=title, x=result.shown, y=y, x_label=WAY, y_label=_UNITS[what], reference=reference)
 
 
 _UNITS = {"error": "share of examples that are wrong", "loss": "loss"}
@@ -202,7 +206,7 @@ _UNITS = {"error": "share of examples that are wrong", "loss": "loss"}
 def _all(result: Barrier, what: str) -> Lines:
     y = {result.name(p): values for p, values in enumerate(getattr(result, what))}
     title = f"{what[0].upper()}{what[1:]} between all pairs"
-    return Lines(title=title, x=result.shown, y=y, x_label="from the first (0) to the second (1)", y_label=_UNITS[what])
+    return Lines(title=title, x=result.shown, y=y, x_label=WAY, y_label=_UNITS[what])
 
 
 def _table(result: Barrier) -> Table:
