@@ -114,15 +114,16 @@ def next_mask(file: Path, alive: dict[str, np.ndarray], facts: Mapping[str, Any]
         last, first = (run.state(step, list(alive), masked=False) for step in (STEPS, 0))
         axes = {each.parameter: each.axis for each in run.layers.values()}
     rng = np.random.default_rng(0)
-    values = {name: scores(facts["criterion"], last[name], first[name], rng=rng) for name in alive}
     if norm := facts["structured"]:
         found = {}
-        for name, each in values.items():
+        for name, each in last.items():
             axis = axes[name]
+            score = unit_scores(facts["criterion"], each, first[name], norm=norm, axis=axis, rng=rng)
             left = np.moveaxis(alive[name], axis, 0).reshape(each.shape[axis], -1).all(1)
-            stay = highest(unit_scores(each, norm, axis), left, kept(len(left), RATE, number))
+            stay = highest(score, left, kept(len(left), RATE, number))
             found[name] = alive[name] & np.expand_dims(stay, [a for a in range(each.ndim) if a != axis])
         return found
+    values = {name: scores(facts["criterion"], last[name], first[name], rng=rng) for name in alive}
     if facts["scope"] == "global":
         return highest_of_all(values, alive, kept(sum(each.size for each in alive.values()), RATE, number))
     return {name: highest(values[name], alive[name], kept(alive[name].size, RATE, number)) for name in alive}

@@ -52,12 +52,22 @@ def test_each_criterion_by_hand():
 
 
 def test_a_diverged_training_cannot_be_ranked():
-    with pytest.raises(MisuseError, match="1 weights are not numbers"):
+    with pytest.raises(MisuseError, match="1 scores are not numbers"):
         scores("magnitude", np.array([1.0, np.nan]), np.zeros(2), rng=np.random.default_rng(0))
 
 
 def test_units_by_their_norm():
-    values = np.array([[3.0, -4.0], [1.0, 1.0]])
-    assert_array_equal(unit_scores(values, "l1"), [7, 2])
-    assert_array_equal(unit_scores(values, "l2"), [5, np.sqrt(2)])
-    assert_array_equal(unit_scores(values, "l1", axis=1), [4, 5])
+    trained, start = np.array([[3.0, -4.0], [1.0, 1.0]]), np.array([[3.0, 0.0], [-2.0, -5.0]])
+    rng = np.random.default_rng(0)
+
+    def of(criterion, norm, axis=0):
+        return unit_scores(criterion, trained, start, norm=norm, axis=axis, rng=rng)
+
+    assert_array_equal(of("magnitude", "l1"), [7, 2])
+    assert_array_equal(of("magnitude", "l2"), [5, np.sqrt(2)])
+    assert_array_equal(of("magnitude", "l1", axis=1), [4, 5])
+    assert_array_equal(of("movement", "l1"), [4, 9])
+    assert_array_equal(of("magnitude_increase", "l1"), [4, -5])  # of the norm: a unit that shrank is below zero
+    assert of("random", "l1").shape == (2,)
+    with pytest.raises(MisuseError, match="no criterion"):
+        of("size", "l1")

@@ -113,8 +113,10 @@ def chosen(case: Case, own: Masks, alive: Masks) -> dict[str, Array]:
 def _scores(case: Case, parent: Neighbour, name: str, axis: int) -> Array:
     first = parent.step if case.criterion == "magnitude" else int(parent.run.steps[0])
     trained, start = (parent.run.state(step, [name], masked=False)[name] for step in (parent.step, first))
-    found = scores(case.criterion, trained, start, rng=np.random.default_rng(0))  # type: ignore[arg-type]
-    return unit_scores(found, case.structured, axis) if case.structured else found
+    rng = np.random.default_rng(0)  # of no use: what was chosen at random is not asked for
+    if case.structured:
+        return unit_scores(case.criterion, trained, start, norm=case.structured, axis=axis, rng=rng)  # type: ignore[arg-type]
+    return scores(case.criterion, trained, start, rng=rng)  # type: ignore[arg-type]
 
 
 def _counted(case: Case, mask: Array, axis: int) -> Array:

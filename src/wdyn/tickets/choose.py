@@ -42,27 +42,57 @@ def scores(criterion: Criterion, trained: Array, start: Array, *, rng: np.random
     """
     if criterion == "random":
         return np.asarray(rng.random(trained.shape))
-    if criterion not in _SCORES:
-        raise MisuseError(f"no criterion {criterion!r}. There are: {', '.join(get_args(Criterion))}.")
-    found = _SCORES[criterion](trained.astype(np.float64), start.astype(np.float64))
-    if bad := int(np.isnan(found).sum()):
-        raise MisuseError(f"{bad:,} weights are not numbers, so they cannot be ranked. Did the training diverge?")
-    return found
+    _check_known(criterion)
+    return _ranked(_SCORES[criterion](trained.astype(np.float64), start.astype(np.float64)))
 
 
-def unit_scores(values: Array, norm: Norm, axis: int = 0) -> Array:
-    """Norm of each unit's weights, one number per unit.
+def unit_scores(
+    criterion: Criterion, trained: Array, start: Array, *, norm: Norm, axis: int, rng: np.random.Generator
+) -> Array:
+    """How much speaks for keeping each whole unit: the same criteria with the norm of its weights for the magnitude.
 
     Args:
-        values: scores of single weights.
-        norm: `l1` sums them, `l2` takes the root of their squares' sum.
+        criterion: as for `scores`: ‖w‖, ‖w‖ - ‖w0‖, ‖w - w0‖, or `random`.
+        trained: w, of the whole parameter.
+        start: w0, of the same shape.
+        norm: `l1` sums absolute values, `l2` takes the root of the squares' sum.
         axis: the axis that counts units.
+        rng: for `random`.
+
+    Returns:
+        One float64 for each unit.
+
+    Raises:
+        MisuseError: as for `scores`.
 
     Source:
         Li et al., Pruning filters for efficient convnets (2016): filters by the sum of their absolute weights.
     """
+    if criterion == "random":
+        return np.asarray(rng.random(trained.shape[axis]))
+    _check_known(criterion)
+    moved = trained.astype(np.float64) - start if criterion == "movement" else trained
+    found = _norms(moved, norm, axis)
+    if criterion == "magnitude_increase":
+        found = found - _norms(start, norm, axis)
+    return _ranked(found)
+
+
+def _norms(values: Array, norm: Norm, axis: int) -> Array:
     rows = np.moveaxis(values, axis, 0).reshape(values.shape[axis], -1).astype(np.float64)
     found: Array = np.linalg.norm(rows, ord=1 if norm == "l1" else 2, axis=1)
+    return found
+
+
+def _check_known(criterion: str) -> None:
+    if criterion not in get_args(Criterion):
+        raise MisuseError(f"no criterion {criterion!r}. There are: {', '.join(get_args(Criterion))}.")
+
+
+def _ranked(found: Array) -> Array:
+    """The scores, if they can be ranked."""
+    if bad := int(np.isnan(found).sum()):
+        raise MisuseError(f"{bad:,} scores are not numbers, so they cannot be ranked. Did the training diverge?")
     return found
 
 

@@ -151,8 +151,9 @@ def choose_masks(
 
 
 def _scores(target: Target, pruning: Pruning, trained: Array, start: Array, rng: np.random.Generator) -> Array:
-    found = scores(pruning.criterion, trained, start, rng=rng)
-    return unit_scores(found, pruning.structured, target.axis) if pruning.structured else found.ravel()
+    if pruning.structured:
+        return unit_scores(pruning.criterion, trained, start, norm=pruning.structured, axis=target.axis, rng=rng)
+    return scores(pruning.criterion, trained, start, rng=rng).ravel()
 
 
 def _names(inventory: Inventory, name: str) -> list[str]:
