@@ -28,7 +28,8 @@ RUNS = [
 ]
 
 
-PRUNED = {"tickets", "aligned_tickets"}  # those that look at masks
+PRUNED = {"tickets", "ticket_scores"}  # those that look at masks, or at what a search says of them
+REFUSED = {"aligned_tickets": "tests/analyses give it the dense runs that it matches units by"}
 
 
 def weights(kind: str) -> np.ndarray:
@@ -58,14 +59,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         masks = {0: {name: np.random.default_rng(8).random(values.shape) < 0.6 for name, values in steps[0].items()}}
         for name in (kind, f"{kind}, pruned"):
             file = folder / f"{name.replace(' ', '-')}.h5"
-            pruned = {"masks": masks} if name != kind else {}
+            search = {"ticket": {"kind": "ticket", "round": 1, "total": {"fc1.weight": 30}, "kept": {"fc1.weight": 18}}}
+            pruned = {"masks": masks, "metadata": search} if name != kind else {}
             made[name] = make_run(file, steps, metrics={"train_loss": loss, "val_loss": loss}, **pruned)
     return made
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", RUNS)
-@pytest.mark.parametrize("name", names())
+@pytest.mark.parametrize("name", sorted({*names()} - REFUSED.keys()))
 def test_keeps_its_promises(name: str, kind: str, runs: dict[str, Path]) -> None:
     analysis = load(name)
     with wdyn.open_run(runs[f"{kind}, pruned" if name in PRUNED else kind]) as run:

@@ -128,6 +128,39 @@ def test_a_planted_overlap_is_recovered(search: Callable[..., Path], rng: np.ran
     assert (result.iou[0] > result.iou_before[0] + 0.1)[:2].all()
 
 
+def test_controls_and_tickets_of_one_search_are_not_aligned(
+    search: Callable[..., Path], rng: np.random.Generator
+) -> None:
+    dense = network(rng)
+    first = search("a", network(rng), dense, largest_half(dense))
+    facts = {"kind": "ticket", "start": {"file": "round-00.h5", "step": 0, "run_id": "a" * 32}}
+    steps, masks = {0: named(network(rng)), 9: named(dense)}, {0: named(largest_half(dense))}
+    more = make_run(first.parent / "more.h5", steps, masks=masks, metadata={"ticket": facts})
+    with pytest.raises(MisuseError, match="a and more: they come from one dense run"):
+        compare(first, more)
+    control = make_run(
+        first.parent / "b.h5", steps, masks=masks, metadata={"ticket": facts | {"kind": "reinitialised"}}
+    )  # fmt: skip
+    with pytest.raises(MisuseError, match=r"b is a control \(reinitialised\)"):
+        compare(first, control)
+
+
+def test_a_transferred_ticket_leads_to_the_dense_run_it_was_found_in(
+    search: Callable[..., Path], rng: np.random.Generator, tmp_path: Path
+) -> None:
+    files = [search(n, network(rng), w := network(rng), largest_half(w)) for n in "ab"]
+    facts = {"kind": "transferred", "start": {"file": "../a/a.h5", "step": 0, "run_id": None}}
+    masks = {0: named(largest_half(network(rng)))}
+    (tmp_path / "t").mkdir()
+    moved = make_run(
+        tmp_path / "t" / "t.h5", {0: named(network(rng)), 9: named(network(rng))}, masks=masks,
+        metadata={"ticket": facts},
+    )  # fmt: skip
+    assert compare(moved, files[1]).pairs == ((0, 1),)
+    with pytest.raises(MisuseError, match="they come from one dense run"):
+        compare(moved, files[0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("uneven", [False, True])
 def test_chances_of_unrelated_networks_are_uniform(

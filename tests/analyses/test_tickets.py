@@ -148,7 +148,7 @@ def test_what_differs_is_explained_and_the_rest_compared(ticket: Callable[..., P
         "extra": "it is only in b",
     }
     assert np.isfinite(result.iou[0, result.layers.index("fc2")])
-    assert "a learned digits and b cifar" in result.notes
+    assert "a learned digits; b learned cifar" in result.notes
     last = born(rng, {"fc1": (40, 60), "fc2": (7, 40)})
     other = compare(files[0], ticket("c", last, random_masks(rng, last)))
     reason = "another number of outputs, as for other classes (20 x 40 in a, 7 x 40 in c)"

@@ -129,9 +129,18 @@ def other_classes(first: Member, second: Member) -> str:
     if isinstance(a.get("classes"), list) and isinstance(b.get("classes"), list) and a["classes"] != b["classes"]:
         same = sorted(map(str, a["classes"])) == sorted(map(str, b["classes"]))
         return f"the classes of {first.name} and {second.name} {'stand in another order' if same else 'differ'}"
-    if a.get("dataset") and b.get("dataset") and str(a["dataset"]) != str(b["dataset"]):
-        return f"{first.name} learned {a['dataset']} and {second.name} {b['dataset']}"
     return ""
+
+
+def other_data(members: Sequence[Member]) -> list[str]:
+    """Who learned what, in one sentence, where not all learned the same; empty where nothing says so."""
+    learners: dict[str, list[str]] = {}
+    for each in members:
+        if dataset := metadata_of(each.run).get("dataset"):
+            learners.setdefault(str(dataset), []).append(each.name)
+    if len(learners) < 2:
+        return []
+    return ["; ".join(f"{', '.join(names)} learned {dataset}" for dataset, names in learners.items())]
 
 
 def fingerprint(values: Array) -> bytes:

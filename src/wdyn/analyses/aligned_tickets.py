@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LEVEL = 0.01
 FEW_PAIRS = 6
+FOUND = ("ticket", "transferred")  # kinds whose mask was found in training
+MOST_HOPS = 4  # from a transferred ticket to the ticket to its dense run
 
 
 @dataclass(frozen=True)
@@ -119,19 +121,29 @@ def compute(runs: Sequence[Run], *, seed: int = 0, progress: Callable[[float], o
 
 def _grown(member: Member, runs: Sequence[Run], opened: ExitStack) -> _Grown | str:
     """With its dense run, or why there is none."""
-    named = ticket_facts(member.run).get("start") or ticket_facts(member.run).get("mask_from")
-    if not isinstance(named, Mapping) or not isinstance(named.get("file"), str):
-        return f"{member.name} does not say which dense run it comes from"
+    kind = ticket_facts(member.run).get("kind", "ticket")
+    if kind not in FOUND:
+        return f"{member.name} is a control ({kind}), whose mask is no finding of its own"
     try:
-        dense = _dense_run(member.run, named, runs, opened)
+        dense = member.run
+        for _ in range(MOST_HOPS):
+            dense = _origin(dense, runs, opened)
+            if ticket_facts(dense).get("kind", "dense") == "dense":
+                break
+        else:
+            return f"{member.name} does not lead to a dense run"
         return _Grown(member, dense, plain_chain(dense if dense.program is not None else member.run))
     except WdynError as error:
         return str(error)
 
 
-def _dense_run(run: Run, named: Mapping[str, object], runs: Sequence[Run], opened: ExitStack) -> Run:
+def _origin(run: Run, runs: Sequence[Run], opened: ExitStack) -> Run:
+    """The run that a run's starting values come from."""
     from wdyn.store.reader import open_run
 
+    named = ticket_facts(run).get("start")
+    if not isinstance(named, Mapping) or not isinstance(named.get("file"), str):
+        raise MisuseError(f"{run.name} does not say which dense run it comes from")
     among = next((each for each in runs if each.meta.get("run_id") == named.get("run_id")), None)
     if among is not None:
         return among
@@ -152,6 +164,8 @@ def _hurdle(first: _Grown | str, second: _Grown | str) -> str:
             return each
     assert isinstance(first, _Grown)
     assert isinstance(second, _Grown)
+    if first.dense.meta["run_id"] == second.dense.meta["run_id"]:
+        return "they come from one dense run, so their units correspond as they stand"
     if first.chain != second.chain:
         return "their layers follow each other differently"
     for link in first.chain:
@@ -213,8 +227,8 @@ def _words(result: AlignedTickets, p: int, j: int) -> str:
     if not np.isfinite(result.q[p, j]):
         return "nothing to compare: a mask keeps all or nothing here"
     if _claimed(result, p, j):
-        return "alike beyond chance once their units are matched"
-    return "no more alike than a network without units, matched likewise"
+        return "alike beyond chance once units are matched"
+    return "no more alike than without units"
 
 
 def findings(result: AlignedTickets) -> Iterator[Finding]:
@@ -256,7 +270,7 @@ def charts(result: AlignedTickets) -> list[Chart]:
     }.items():  # fmt: skip
         columns[heading] = [float(values[p, j]) for p, j in places]
     found.append(Table("Overlap of masks, units matched", columns))
-    return found + ([Table("Not aligned", {"pair": list(result.notes)})] if result.notes else [])
+    return found + ([Table("Not aligned", {"pair and reason": list(result.notes)})] if result.notes else [])
 
 
 ANALYSIS = Analysis(

@@ -16,7 +16,7 @@ from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._ticket_charts import ticket_charts
 from wdyn.analyses._ticket_layers import NULLS, SIGNS, LayerComparison, compare_layer
-from wdyn.analyses._ticket_runs import Member, mismatch, other_classes, sparse_members
+from wdyn.analyses._ticket_runs import Member, mismatch, other_classes, other_data, sparse_members
 from wdyn.analyses._ticket_words import NESTED, SAME, verdict
 from wdyn.errors import MisuseError
 
@@ -129,6 +129,7 @@ def compute(runs: Sequence[Run], *, seed: int = 0, progress: Callable[[float], o
         if progress is not None:
             progress((j + 1) / len(layers))
     notes += [warning for a, b in pairs if (warning := other_classes(members[a], members[b]))]
+    notes += other_data(members)
     return _assembled(members, pairs, found, notes=notes, gaps=gaps)
 
 

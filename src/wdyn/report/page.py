@@ -30,7 +30,10 @@ SCRIPTS = (
 )  # fmt: skip
 
 # the story: where the neurons go, how training went, then what became of each layer; others follow by name
-STORY = ("umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms")
+STORY = (
+    "umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms",
+    "ticket_scores", "tickets", "aligned_tickets", "barrier",
+)  # fmt: skip
 THROUGH_TIME = ("points", "matrix")
 SLIDER_STEPS = 200
 

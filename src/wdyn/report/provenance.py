@@ -15,6 +15,7 @@ from wdyn._version import __version__
 if TYPE_CHECKING:
     from wdyn.store.run import Run
 
+MOST_NAMES = 3  # in a heading
 _FROM_META = ("run_id", "created", "model", "optimizer", "schedule", "wdyn", "torch", "python", "metadata")
 
 
@@ -75,7 +76,7 @@ def comparison_provenance(
         layers = {layer["name"]: layer for layer in facts["layers"]} | layers
     steps = reduce(np.intersect1d, [run.steps for run in runs])
     return {
-        "run": " and ".join(names),
+        "run": _listed(names),
         "command": _without_folders(command),
         "seed": seed,
         "report_wdyn": __version__,
@@ -83,6 +84,12 @@ def comparison_provenance(
         "steps": (steps if len(steps) else np.unique([run.steps[-1] for run in runs])).tolist(),
         "runs": each,
     }
+
+
+def _listed(names: Sequence[str]) -> str:
+    if len(names) <= MOST_NAMES:
+        return " and ".join(names)
+    return f"{', '.join(names[:MOST_NAMES])} and {len(names) - MOST_NAMES} more"
 
 
 def _without_folders(command: str) -> str:

@@ -31,8 +31,7 @@ def replacing(target: Path, *, keep: Path | Sequence[Path]) -> Iterator[Callable
         MisuseError: the target is the run or another one, or lies in its journal.
         OutputError: the folder cannot be written or the disk is full; nothing was left behind.
     """
-    for run_file in [keep] if isinstance(keep, Path) else keep:
-        _refuse_the_run(target, run_file)
+    _refuse_a_run(target, [keep] if isinstance(keep, Path) else keep)
     with ExitStack() as cleanup:
         with _explained(target):
             _make_folders(target.parent, cleanup)
@@ -50,9 +49,9 @@ def replacing(target: Path, *, keep: Path | Sequence[Path]) -> Iterator[Callable
         yield write
 
 
-def _refuse_the_run(target: Path, run_file: Path) -> None:
-    place, run = target.resolve(), run_file.resolve()
-    if place == run or parts_folder(run) in (place, *place.parents):
+def _refuse_a_run(target: Path, run_files: Sequence[Path]) -> None:
+    place, runs = target.resolve(), [run_file.resolve() for run_file in run_files]
+    if place in runs or any(parts_folder(run) in (place, *place.parents) for run in runs):
         raise MisuseError(f"{target}: this is the run itself. Give the report another path with -o")
     if place.is_dir():
         raise OutputError(f"{target}: this is a folder. Give a file name with -o, such as {target / 'report.html'}")

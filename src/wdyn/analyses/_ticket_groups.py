@@ -1,0 +1,167 @@
+"""Runs of searches in groups: what was trained, after how many rounds, on which data, and how it scored."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from wdyn.analyses._charts import Array
+from wdyn.analyses._mean_intervals import Interval, mean_interval, welch_interval
+from wdyn.analyses._ticket_runs import metadata_of, ticket_facts
+
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
+
+METRICS = ("val_accuracy", "val_loss")
+MOMENTS = ("best", "final")
+UNKNOWN = "data not named"
+
+
+class Trained(NamedTuple):
+    """A run of a search, as its metadata describes it.
+
+    Attributes:
+        name: of the run.
+        search: name of the folder it lies in.
+        kind: dense, ticket, a control or transferred.
+        round: rounds of pruning.
+        dataset: what it was trained on.
+        found_on: what its mask was found on.
+        density: parameter to share of its weights that is left.
+        scores: `val_accuracy, best` and the like to numbers, as far as they were logged.
+    """
+
+    name: str
+    search: str
+    kind: str
+    round: int
+    dataset: str
+    found_on: str
+    density: dict[str, float]
+    scores: dict[str, float]
+
+
+class Compared(NamedTuple):
+    """One kind of run by one metric.
+
+    Attributes:
+        search, dataset, round, kind, metric: what.
+        seeds: how many.
+        mean: over the seeds.
+        lead: mean of the ticket minus this one.
+        verdict: in words.
+    """
+
+    search: str
+    dataset: str
+    round: int
+    kind: str
+    metric: str
+    seeds: int
+    mean: Interval
+    lead: Interval
+    verdict: str
+
+
+class Cell(NamedTuple):
+    """Tickets found on one data set and trained on another, `seeds` of them."""
+
+    round: int
+    found_on: str
+    dataset: str
+    metric: str
+    seeds: int
+    mean: Interval
+
+
+def trained(run: Run, name: str) -> Trained | None:
+    """What a run says of itself; None for one of no search."""
+    facts = ticket_facts(run)
+    if not isinstance(facts.get("kind"), str) or not isinstance(facts.get("round"), int):
+        return None
+    dataset = str(metadata_of(run).get("dataset") or UNKNOWN)
+    origin = facts.get("found_on")
+    found_on = origin.get("dataset") if isinstance(origin, Mapping) else origin
+    if not found_on:
+        found_on = UNKNOWN if facts["kind"] == "transferred" else dataset
+    return Trained(
+        name, run.path.resolve().parent.name, facts["kind"], facts["round"], dataset, str(found_on),
+        _density(facts), _scores(run),
+    )  # fmt: skip
+
+
+def compared(runs: Sequence[Trained]) -> list[Compared]:
+    """Tickets and their controls of one search, data set and round, by each metric; dense networks with each."""
+    found = []
+    for search, dataset, number in dict.fromkeys((e.search, e.dataset, e.round) for e in runs if e.kind == "ticket"):
+        peers = [e for e in runs if (e.search, e.dataset) == (search, dataset)]
+        groups: dict[str, list[Trained]] = {"ticket": []}
+        for each in peers:
+            if each.kind != "transferred" and (each.round == number or each.kind == "dense"):
+                groups.setdefault(each.kind, []).append(each)
+        for metric in metrics_of([each for group in groups.values() for each in group]):
+            own = _values(groups["ticket"], metric)
+            for kind, group in groups.items():
+                values = _values(group, metric)
+                if np.isfinite(values).any():
+                    lead = Interval(np.nan, np.nan, np.nan) if kind == "ticket" else welch_interval(own, values)
+                    found.append(
+                        Compared(
+                            search, dataset, number, kind, metric, int(np.isfinite(values).sum()),
+                            mean_interval(values), lead, "" if kind == "ticket" else _verdict(lead, metric, kind),
+                        )
+                    )  # fmt: skip
+    return found
+
+
+def transfer_cells(runs: Sequence[Trained]) -> list[Cell]:
+    """Tickets at home and elsewhere, for each round after which some were transferred."""
+    cells = []
+    for number in dict.fromkeys(each.round for each in runs if each.kind == "transferred"):
+        those = [each for each in runs if each.round == number and each.kind in ("ticket", "transferred")]
+        for found_on, dataset in dict.fromkeys((each.found_on, each.dataset) for each in those):
+            group = [each for each in those if (each.found_on, each.dataset) == (found_on, dataset)]
+            for metric in metrics_of(group):
+                values = _values(group, metric)
+                count = int(np.isfinite(values).sum())
+                cells.append(Cell(number, found_on, dataset, metric, count, mean_interval(values)))
+    return cells
+
+
+def metrics_of(runs: Sequence[Trained]) -> list[str]:
+    """`val_accuracy, best` and the like, as far as any run has them."""
+    every = [f"{metric}, {moment}" for metric in METRICS for moment in MOMENTS]
+    return [name for name in every if any(name in each.scores for each in runs)]
+
+
+def _density(facts: Mapping[str, Any]) -> dict[str, float]:
+    total, kept = facts.get("total"), facts.get("kept")
+    if not isinstance(total, Mapping) or not isinstance(kept, Mapping):
+        return {}
+    return {str(name): kept[name] / count for name, count in total.items() if name in kept and count}
+
+
+def _scores(run: Run) -> dict[str, float]:
+    found = {}
+    for metric in METRICS:
+        if metric in run.metrics and len(values := run.metrics[metric].values):
+            known = values[np.isfinite(values)]
+            best = np.max if metric == "val_accuracy" else np.min
+            found[f"{metric}, best"] = float(best(known)) if len(known) else np.nan
+            found[f"{metric}, final"] = float(values[-1])
+    return found
+
+
+def _values(runs: Sequence[Trained], metric: str) -> Array:
+    return np.array([each.scores.get(metric, np.nan) for each in runs], dtype=np.float64)
+
+
+def _verdict(lead: Interval, metric: str, kind: str) -> str:
+    if not np.isfinite(lead.low):
+        return "too few seeds for an interval"
+    if lead.low <= 0 <= lead.high:
+        return f"not told apart from {kind}"
+    better = (lead.value > 0) == metric.startswith("val_accuracy")
+    return f"the ticket is {'better' if better else 'worse'} than {kind}"

@@ -1,0 +1,152 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+from scipy import stats
+
+import wdyn
+from tests.make_run import make_run
+from wdyn.analyses import load
+from wdyn.analyses._mean_intervals import mean_interval, welch_interval
+from wdyn.analyses.ticket_scores import TicketScores
+from wdyn.errors import MisuseError
+
+ACCURACY = {
+    "ticket": [0.95, 0.96, 0.955], "dense": [0.957, 0.953, 0.956], "random_mask": [0.90, 0.91, 0.89],
+    "reinitialised": [0.93],
+}  # fmt: skip
+
+
+@pytest.fixture
+def run_of(tmp_path: Path) -> Callable[..., Path]:
+    def make(name: str, accuracy: float | None, dataset: str | None = "digits", **ticket: Any) -> Path:
+        """Accuracy rises to its best and falls a little."""
+        steps = {step: {"fc1.weight": np.ones((4, 5), "f4")} for step in (0, 1, 2)}
+        metrics = {} if accuracy is None else {
+            "val_accuracy": {0: 0.1, 1: accuracy, 2: accuracy - 0.01}, "val_loss": {0: 2.0, 1: 1 - accuracy, 2: 0.5},
+        }  # fmt: skip
+        metadata = ({"ticket": ticket} if ticket else {}) | ({"dataset": dataset} if dataset else {})
+        return make_run(tmp_path / f"{name}.h5", steps, metrics=metrics, metadata=metadata)
+
+    return make
+
+
+def compute(*files: Path) -> TicketScores:
+    result: TicketScores = load("ticket_scores").compute([wdyn.open_run(file) for file in files])
+    return result
+
+
+@pytest.fixture
+def search(run_of: Callable[..., Path]) -> list[Path]:
+    return [
+        run_of(
+            f"{kind}-{seed}", accuracy, kind=kind, round=0 if kind == "dense" else 3,
+            total={"fc1.weight": 20, "fc2.weight": 10},
+            kept={"fc1.weight": 20 if kind == "dense" else 5, "fc2.weight": 10},
+        )
+        for kind, values in ACCURACY.items()
+        for seed, accuracy in enumerate(values)
+    ]  # fmt: skip
+
+
+def test_tickets_against_controls_with_intervals(search: list[Path]) -> None:
+    result = compute(*search)
+    best = {each.kind: each for each in result.comparisons if each.metric == "val_accuracy, best"}
+    assert {kind: each.seeds for kind, each in best.items()} == {kind: len(v) for kind, v in ACCURACY.items()}
+    for kind, values in ACCURACY.items():
+        assert best[kind].mean.value == pytest.approx(np.mean(values))
+    sure = stats.t.interval(0.95, 2, np.mean(ACCURACY["ticket"]), stats.sem(ACCURACY["ticket"]))
+    assert_allclose(best["ticket"].mean[1:], sure)
+    welch = stats.ttest_ind(ACCURACY["ticket"], ACCURACY["random_mask"], equal_var=False).confidence_interval(0.95)
+    assert_allclose(best["random_mask"].lead[1:], welch)
+    assert {kind: each.verdict for kind, each in best.items()} == {
+        "ticket": "",
+        "dense": "not told apart from dense",
+        "random_mask": "the ticket is better than random_mask",
+        "reinitialised": "too few seeds for an interval",
+    }
+
+
+def test_less_loss_is_better_and_the_last_value_counts_too(search: list[Path]) -> None:
+    found = {(each.kind, each.metric): each for each in compute(*search).comparisons}
+    assert found["random_mask", "val_loss, best"].lead.value < 0
+    assert found["random_mask", "val_loss, best"].verdict == "the ticket is better than random_mask"
+    final = found["ticket", "val_accuracy, final"].mean.value
+    assert final == pytest.approx(np.mean(ACCURACY["ticket"]) - 0.01)
+
+
+def test_the_ladder_of_a_search(run_of: Callable[..., Path], tmp_path: Path) -> None:
+    kept = [(20, 10), (16, 9), (13, 8)]
+    files = [
+        run_of(
+            f"round-{k}", None, kind="ticket" if k else "dense", round=k, total={"fc1.weight": 20, "fc2.weight": 10},
+            kept=dict(zip(("fc1.weight", "fc2.weight"), each, strict=True)),
+        )
+        for k, each in enumerate(kept)
+    ]  # fmt: skip
+    result = compute(*files)
+    assert_allclose(result.density, [1, 25 / 30, 21 / 30])
+    ladder = next(chart for chart in result.charts() if chart.title.startswith("Density after each round"))
+    assert_allclose(ladder.y["fc1"], [1, 0.8, 0.65])
+    assert_allclose(ladder.y["fc2"], [1, 0.9, 0.8])
+
+
+def test_the_transfer_matrix(run_of: Callable[..., Path]) -> None:
+    files = [
+        run_of("a", 0.95, "digits", kind="ticket", round=2),
+        run_of("b", 0.60, "cifar", kind="ticket", round=2),
+        run_of("c", 0.55, "cifar", kind="transferred", round=2, found_on={"dataset": "digits", "file": "a.h5"}),
+        run_of("d", 0.57, "cifar", kind="transferred", round=2, found_on="digits"),
+        run_of("e", 0.99, "digits", kind="ticket", round=1),
+    ]
+    result = compute(*files)
+    cells = {(c.found_on, c.dataset): (c.seeds, c.mean.value) for c in result.cells if c.metric == "val_accuracy, best"}
+    assert cells == {
+        ("digits", "digits"): (1, 0.95),
+        ("cifar", "cifar"): (1, 0.60),
+        ("digits", "cifar"): (2, pytest.approx(0.56)),
+    }
+    matrix = next(chart for chart in result.charts() if chart.title == "Transfer of tickets after round 2")
+    assert (list(matrix.rows), list(matrix.columns)) == (["digits", "cifar"], ["digits", "cifar"])
+    assert_allclose(matrix.values, [[0.95, 0.56], [np.nan, 0.60]])
+
+
+def test_runs_of_no_search(run_of: Callable[..., Path]) -> None:
+    stranger, one = run_of("x", 0.5), run_of("a", None, None, kind="ticket", round=1)
+    result = compute(stranger, one)
+    assert result.notes == ("x is of no search",)
+    assert (result.trained[0].dataset, result.comparisons) == ("data not named", ())
+    assert result.charts()
+    with pytest.raises(MisuseError, match="No run says which search"):
+        compute(stranger, stranger)
+
+
+def test_metadata_of_any_shape_is_no_error(run_of: Callable[..., Path]) -> None:
+    odd = run_of("a", 0.9, kind="ticket", round=1, total=[1], kept="all", found_on=7)
+    result = compute(odd, run_of("b", 0.9, kind=3, round="one"))
+    assert np.isnan(result.density).all()
+    assert len(result.trained) == 1
+
+
+def test_intervals_agree_with_scipy(rng: np.random.Generator) -> None:
+    first, second = rng.normal(size=5), rng.normal(1.0, 3.0, size=8)
+    assert_allclose(mean_interval(first)[1:], stats.t.interval(0.95, 4, first.mean(), stats.sem(first)))
+    welch = stats.ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    assert_allclose(welch_interval(first, np.append(second, np.nan))[1:], welch)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "value", "ends"),
+    [
+        ([], [1.0, 2.0], np.nan, (np.nan, np.nan)),
+        ([3.0], [1.0, 2.0], 1.5, (np.nan, np.nan)),
+        ([3.0, 3.0], [1.0, 1.0], 2.0, (2.0, 2.0)),
+    ],
+)
+def test_intervals_of_few_or_equal_values(first: list[float], second: list[float], value: float, ends: Any) -> None:
+    assert_allclose(welch_interval(np.array(first), np.array(second)), (value, *ends))
