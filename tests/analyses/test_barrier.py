@@ -45,12 +45,15 @@ def state_of(model: nn.Module) -> State:
 
 
 def fresh(make: Callable[[], nn.Module], seed: int) -> nn.Module:
-    """A network with statistics as after some training."""
+    """A network with norms as after some training, whose units differ and are alive."""
     torch.manual_seed(seed)
     model = make().eval()
-    for buffer in model.buffers():
-        if buffer.is_floating_point():
-            buffer.uniform_(0.5, 1.5)
+    for module in model.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.05, 0.3)
+            nn.init.uniform_(module.weight, 0.5, 1.5)
+            nn.init.uniform_(module.bias, -0.5, 0.5)
     return model
 
 
@@ -175,6 +178,7 @@ def test_another_order_of_units_changes_nothing(
         before = model(x).numpy()
         model.load_state_dict({name: torch.from_numpy(values) for name, values in moved.items()})
         after = model(x).numpy()
+    assert before.std(axis=0).min() > 1e-3  # it is alive
     # the same products in another order of addition
     assert_allclose(after, before, rtol=1e-4, atol=1e-5 * np.abs(before).max())
     found = matching_order(moved, state, layers)  # which of the original's units stands where
@@ -339,6 +343,7 @@ def test_many_pairs_share_a_chart(tmp_path: Path, rng: np.random.Generator) -> N
         told: list[float] = []
         few = barrier.compute([run] * 2, evaluate=wdyn.evaluator, steps=(0, 1), points=3, progress=told.append)
         many = barrier.compute([run] * 5, evaluate=wdyn.evaluator, steps=range(5), points=3)
+        more = barrier.compute([run] * 7, evaluate=wdyn.evaluator, steps=[0, 1, 2, 3, 4, 0, 1], points=3)
     assert told == sorted(told)
     assert told[-1] == 1
     line = barrier.charts(few)[0]
@@ -347,6 +352,8 @@ def test_many_pairs_share_a_chart(tmp_path: Path, rng: np.random.Generator) -> N
     assert line.reference["mean of the ends"] == pytest.approx((few.error[0, 0] + few.error[0, -1]) / 2)
     assert [chart.title for chart in barrier.charts(many)][:2] == ["Error between all pairs", "Loss between all pairs"]
     assert len(many.pairs) == 10
+    assert more.pairs == tuple((0, other) for other in range(1, 7))
+    assert list(more.left_out) == ["all other pairs"]
 
 
 # the height of a line

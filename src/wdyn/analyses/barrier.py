@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 STABLE = 0.02  # barrier of the error below which Frankle et al. (2020) call two networks linearly connected
 WAY = "way from the first network (0) to the second (1)"
+MOST_PAIRS = 15  # more, and only the lines that go out from the first network are scored
 MOST_CHARTS = 6  # pairs with charts of their own
 
 
@@ -104,7 +105,8 @@ def compute(
     """The line between each pair of networks.
 
     Args:
-        runs: at least two; the same one twice, with `steps`, for two steps of it.
+        runs: at least two; the same one twice, with `steps`, for two steps of it. Of more than six, only the lines
+            from the first to each other one.
         evaluate: gives the network of a run that runs again, such as `wdyn.evaluator`. Of each pair the first run's is
             used for both ends, or the second's where the first has none.
         steps: one for each of `runs`; the last one recorded when omitted.
@@ -128,6 +130,9 @@ def compute(
     wanted = list(itertools.combinations(range(len(runs)), 2))
     found: dict[tuple[int, int], Pair] = {}
     left_out: dict[str, str] = {}
+    if len(wanted) > MOST_PAIRS:
+        wanted = [(a, b) for a, b in wanted if a == 0]
+        left_out["all other pairs"] = f"of more than {MOST_PAIRS} pairs only those with the first run; give fewer runs"
     for number, (a, b) in enumerate(wanted):
         one = (lambda done, number=number: progress((number + done) / len(wanted))) if progress else None
         try:
