@@ -20,9 +20,8 @@ from wdyn.tickets.audit import PROMISES, audit
 
 HONEST = {
     "two rounds, momentum and weight decay": {"rounds": 2},
-    "units and Adam": {"model": convolutional, "structured": "l1", "optimizer": adam},
+    "units and Adam": {"model": convolutional, "structured": "l1", "optimizer": adam, "criterion": "movement"},
     "all layers together, rewound to step 2": {"scope": "global", "rewind_to": 2, "criterion": "magnitude_increase"},
-    "movement": {"criterion": "movement"},
 }
 
 
