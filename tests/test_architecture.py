@@ -38,7 +38,7 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
         {"numpy", "jinja2", "markupsafe"},
         {"plotly", "matplotlib", "joblib", "threadpoolctl", "scipy"},
     ),
-    "demo": ({"places", "record", "report"}, {"torch", "sklearn"}, set()),
+    "demo": ({"places", "record", "report", "tickets"}, {"numpy", "torch", "sklearn"}, set()),
 }
 HEAVY = {"torch", "umap", "sklearn", "matplotlib", "plotly", "scipy", "numba", "pandas", "jinja2"}
 
