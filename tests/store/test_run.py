@@ -265,7 +265,7 @@ def test_a_tensor_through_time_with_and_without_its_mask(make, tmp_path, arrays,
                 parts = list(run.history(name, masked=masked))
                 assert [at for at, _ in parts] == np.cumsum([0, *(len(block) for _, block in parts[:-1])]).tolist()
                 np.testing.assert_array_equal(np.concatenate([block for _, block in parts]), truth)
-        with pytest.raises(NotFoundError, match="'fc3.weight' was not recorded"):
+        with pytest.raises(NotFoundError, match=r"'fc3.weight' was not recorded"):
             run.history("fc3.weight")
 
 
