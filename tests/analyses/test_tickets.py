@@ -201,7 +201,8 @@ def test_the_mask_of_initial_magnitudes_alone(ticket: Callable[..., Path], rng: 
 
 def test_signs_by_hand_and_against_the_definition(rng: np.random.Generator) -> None:
     first, second = rng.random(50) < 0.7, rng.random(50) < 0.6
-    found = sign_agreement(first, second)
+    anywhere = np.insert(np.ones(50, bool), 20, False)  # one more weight, which is not kept
+    found = sign_agreement(np.insert(first, 20, True), np.insert(second, 20, False), anywhere)
     assert found.agreement == (first == second).mean()
     dealt = [(rng.permutation(first) == second).mean() for _ in range(20_000)]
     assert found.expected == pytest.approx(np.mean(dealt), abs=4 * np.std(dealt) / np.sqrt(20_000))

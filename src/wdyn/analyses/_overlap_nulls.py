@@ -15,7 +15,7 @@ STRATUM = 16  # weights of nearly one magnitude that a mask might as well have s
 DRAWS = 9_999
 MOST_SIDES = 8  # inputs are told apart by so many levels of survivors in each mask
 KIND_SIZE = 512  # weights of one kind of input at least, else magnitudes in a stratum would be far apart
-FEW_UNITS = 128  # up to so many, permutations are drawn; beyond, the law with the exact moments is as good
+FEW_UNITS = 32  # up to so many, permutations are drawn; beyond, the law with the exact moments is as good
 BATCH = 1 << 22  # numbers at a time
 
 
@@ -61,7 +61,7 @@ def units_chance(first: Array, second: Array, *, rng: np.random.Generator) -> Ch
     Args:
         first: (N, D) bool, a unit per row.
         second: (N, D) bool.
-        rng: draws 9,999 permutations for up to 128 units. Beyond, the chance is that of the gamma law with the null's
+        rng: draws 9,999 permutations for up to 32 units. Beyond, the chance is that of the gamma law with the null's
             exact mean, variance and skewness.
 
     Returns:
@@ -102,11 +102,15 @@ def initial_chance(first: Array, second: Array, order: Array) -> Chance:
     Returns:
         Exact for these strata, from the law of a sum of hypergeometric numbers.
     """
-    kinds = _alike_inputs(first, second)[order % first.shape[1]]
-    places = order[np.argsort(kinds, kind="stable")]  # kind by kind, each by rising magnitude
-    starts = _stratum_starts(np.bincount(kinds))
-    sizes = np.diff(starts, append=len(places))
-    a, b = (np.add.reduceat(mask.ravel()[places], starts, dtype=np.int64) for mask in (first, second))
+    kinds = _alike_inputs(first, second)
+    # all that is known of a weight in one byte, since large layers are read in a random order
+    known = (kinds << 2) + (first.view(np.uint8) << 1) + second.view(np.uint8)
+    by_magnitude = known.ravel()[order]
+    ordered = by_magnitude[np.argsort(by_magnitude >> 2, kind="stable")]  # kind by kind
+    starts = _stratum_starts(np.bincount(kinds) * len(first))
+    sizes = np.diff(starts, append=len(ordered))
+    a = np.add.reduceat(ordered >> 1 & 1, starts, dtype=np.int64)
+    b = np.add.reduceat(ordered & 1, starts, dtype=np.int64)
     expected, variance = strata_moments(sizes, a, b)
     if not variance > 0:
         return NO_CHANCE
@@ -115,12 +119,10 @@ def initial_chance(first: Array, second: Array, order: Array) -> Chance:
 
 
 def _alike_inputs(first: Array, second: Array) -> Array:
-    """(D,) uint8 kinds of inputs that keep nearly as many weights in both masks, few where there are few weights."""
+    """(D,) uint8 below 64: kinds of inputs that keep nearly as many weights in both masks; few in a small layer."""
     inputs = first.shape[1]
     sides = int(np.clip(np.sqrt(first.size / KIND_SIZE), 1, min(MOST_SIDES, np.sqrt(inputs))))
-    if sides == 1:
-        return np.zeros(inputs, dtype=np.uint8)
-    kinds = np.empty(inputs, dtype=np.uint8)
+    kinds = np.zeros(inputs, dtype=np.uint8)
     by_second = second.sum(axis=0)
     for i, alike in enumerate(np.array_split(np.argsort(first.sum(axis=0), kind="stable"), sides)):
         for j, more in enumerate(np.array_split(alike[np.argsort(by_second[alike], kind="stable")], sides)):

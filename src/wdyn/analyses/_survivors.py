@@ -25,21 +25,22 @@ class Signs(NamedTuple):
     p: float
 
 
-def sign_agreement(first: Array, second: Array) -> Signs:
+def sign_agreement(first: Array, second: Array, kept: Array) -> Signs:
     """Compare the signs of two networks at the weights that both keep.
 
     Args:
-        first: (n,) bool, whether each is positive in one network.
-        second: (n,) bool, in the other.
+        first: bool, whether each weight is positive in one network.
+        second: bool of that shape, in the other.
+        kept: bool of that shape, weights that both keep.
 
     Returns:
         Agreement and its chance: with so many positive signs in each, the number positive in both is hypergeometric,
         and the agreement grows with it.
     """
-    n, a, b = len(first), int(np.count_nonzero(first)), int(np.count_nonzero(second))
+    first, second = first & kept, second & kept
+    n, a, b, both = (int(np.count_nonzero(each)) for each in (kept, first, second, first & second))
     if not n:
         return Signs(np.nan, np.nan, np.nan)
-    both = int(np.count_nonzero(first & second))
     expected = (a * b + (n - a) * (n - b)) / n**2
     return Signs((n - a - b + 2 * both) / n, expected, hypergeometric_tail(both, a, b, n))
 

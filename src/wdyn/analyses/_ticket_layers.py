@@ -105,8 +105,8 @@ NOTHING = Pair(None, dict.fromkeys(NULLS, NO_CHANCE), dict.fromkeys(SIGNS, NO_SI
 
 
 def _side(member: Member, layer: str, starts: dict[bytes, Array]) -> _Side:
-    kept, start = member.kept(layer), member.start(layer)
-    after = member.end(layer) > 0
+    kept, (start, end) = member.kept(layer), member.ends(layer)
+    after = end > 0
     if start is None:
         return _Side(kept, (None, after), None, np.nan)
     birth, size = fingerprint(start), np.abs(start)
@@ -129,7 +129,7 @@ def _pair(a: _Side, b: _Side, orders: dict[bytes, Array], rng: np.random.Generat
         nulls["initial"] = initial_chance(a.kept, b.kept, orders[a.birth])
     both = a.kept & b.kept
     signs = {
-        name: NO_SIGNS if x is None or y is None else sign_agreement(x[both], y[both])
+        name: NO_SIGNS if x is None or y is None else sign_agreement(x, y, both)
         for name, x, y in zip(SIGNS, a.positive, b.positive, strict=True)
     }
     return Pair(counts, nulls, signs)

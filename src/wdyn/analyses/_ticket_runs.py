@@ -46,20 +46,18 @@ class Member:
             return np.ones((found.rows, found.columns), dtype=np.bool_)
         return np.asarray(rows_of(masks[found.parameter][needed(found)][None], found)[0])
 
-    def start(self, layer: str) -> Array | None:
-        """(N, D) the layer's values at step 0 as the optimizer had them, pruned places included; None if not recorded.
+    def ends(self, layer: str) -> tuple[Array | None, Array]:
+        """(N, D) the layer's values at step 0 and at the last, as the optimizer had them, pruned places included.
 
-        Of a ticket that was rewound to a later step of a dense run, step 0 is that step.
+        The first is None where step 0 was not recorded. Of a ticket that was rewound to a later step of a dense run,
+        step 0 is that step.
         """
-        if self.run.steps[0] != 0:
-            return None
         found = self.run.layers[layer]
-        raw = self.run.state(0, [found.parameter], masked=False)[found.parameter]
-        return np.asarray(rows_of(raw[needed(found)][None], found)[0])
-
-    def end(self, layer: str) -> Array:
-        """(N, D) the layer's values at the last step."""
-        return self.run.neurons(layer, self.last)
+        known = [0] if self.run.steps[0] == 0 else []
+        blocks = self.run.select(steps=[*known, self.last]).history(found.parameter, masked=False)
+        raw = np.concatenate([values for _, values in blocks])  # both from what is inflated once
+        rows = rows_of(raw[:, needed(found)], found)
+        return rows[0] if known else None, rows[-1]
 
 
 def ticket_facts(run: Run) -> Mapping[str, Any]:

@@ -171,7 +171,7 @@ def _hurdle(first: _Grown | str, second: _Grown | str) -> str:
     for link in first.chain:
         if reason := mismatch(first.member, second.member, link.layer):
             return f"layer {link.layer} differs: {reason}"
-    starts = [each.member.start(first.chain[0].layer) for each in (first, second)]
+    starts = [each.member.ends(first.chain[0].layer)[0] for each in (first, second)]
     births = [None if start is None else fingerprint(start) for start in starts]
     if births[0] is not None and births[0] == births[1]:
         return "they were born with the same weights, so their units correspond as they stand"
