@@ -176,3 +176,14 @@ def test_the_default_place(files: list[Path], tmp_path: Path, monkeypatch: pytes
     assert build_comparison(files, only=ONLY[:1]) == Path("reports/a-and-b.html")
     assert default_comparison(["x/a", "y/a"], ".json") == Path("reports/x-a-and-y-a.json")
     assert default_comparison(["a" * 60, "b" * 60, "c"], ".html") == Path(f"reports/{'a' * 60}-and-2-more.html")
+
+
+def test_json_says_what_its_numbers_are_about(files: list[Path], tmp_path: Path) -> None:
+    found = report(files, tmp_path, only=ONLY[:1])["analyses"]["frame_potential_between"]
+    assert found["labels"] == {"runs": ["a", "b"], "pairs": [[0, 1]]}
+    assert len(found["values"]["cross"]["data"]) == len(found["labels"]["pairs"])
+
+
+def test_a_heading_names_a_few_runs(files: list[Path], tmp_path: Path) -> None:
+    more = [*files, *(a_run(tmp_path / f"{name}.h5", 3) for name in "cde")]
+    assert report(more, tmp_path, only=ONLY[:1])["provenance"]["run"] == "a, b, c and 2 more"

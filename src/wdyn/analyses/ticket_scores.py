@@ -124,12 +124,14 @@ def _ladders(result: TicketScores) -> list[Chart]:
 
 
 def _by_round(result: TicketScores) -> list[Chart]:
-    """Mean of each kind against the round, with its interval."""
+    """Mean of each kind against the round, with its interval, where there are several rounds."""
     charts: list[Chart] = []
-    places = dict.fromkeys((each.search, each.dataset, each.metric) for each in result.comparisons)
-    for search, dataset, metric in places:
+    best = [each for each in result.comparisons if each.metric.endswith("best")]
+    for search, dataset, metric in dict.fromkeys((each.search, each.dataset, each.metric) for each in best):
         those = [e for e in result.comparisons if (e.search, e.dataset, e.metric) == (search, dataset, metric)]
         x = np.array(sorted({each.round for each in those}))
+        if len(x) < 2:
+            continue
         y, bands = {}, {}
         for kind in dict.fromkeys(each.kind for each in those):
             means = {each.round: each.mean for each in those if each.kind == kind}

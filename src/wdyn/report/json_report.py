@@ -13,6 +13,8 @@ from wdyn.report.sections import Section
 
 SCHEMA = "wdyn-report"
 SCHEMA_VERSION = 1
+# what is no number but says what numbers are about, as far as a result has it
+LABELS = ("runs", "pairs", "notes", "mismatches", "verdicts", "trained", "comparisons", "cells")
 
 
 def render_json(facts: Mapping[str, Any], sections: Sequence[Section]) -> bytes:
@@ -55,4 +57,5 @@ def _numbers(result: Any) -> dict[str, Any]:
         name: {"axes": list(along), "unit": units[name], "data": plain(value)}
         for name, along, value in measured_fields(result)
     }
-    return {"axes": axes, "values": values}
+    labels = {name: plain(getattr(result, name)) for name in LABELS if hasattr(result, name)}
+    return {"axes": axes, "values": values} | ({"labels": labels} if labels else {})

@@ -13,7 +13,7 @@ def plain(value: Any) -> Any:
     """The value as dicts with text keys, lists, text, numbers, booleans and None.
 
     Args:
-        value: numbers, text, mappings, iterables, NumPy arrays and scalars; anything else becomes its text.
+        value: numbers, text, mappings, named tuples, iterables, NumPy arrays and scalars; else it becomes its text.
 
     Returns:
         JSON-able value. Numbers that are not finite become None; float32 has the fewest digits that name it.
@@ -28,6 +28,8 @@ def plain(value: Any) -> Any:
         return value if math.isfinite(value) else None
     if isinstance(value, Mapping):
         return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, tuple) and hasattr(value, "_asdict"):
+        return plain(value._asdict())
     if isinstance(value, Iterable) and not isinstance(value, bytes):
         return [plain(each) for each in value]
     return str(value)
