@@ -117,3 +117,11 @@ def test_a_table_says_what_the_columns_say() -> None:
 
 def test_an_empty_table_is_drawn_empty() -> None:
     draw(Table("t", {"layer": []})).figure.canvas.draw()
+
+
+def test_named_columns_of_a_heat_map_are_on_its_axis() -> None:
+    names = ["a", "b", "$c$"]
+    ax = draw(HeatMap("t", np.arange(3), np.eye(3), names, "run", "run", "v", columns=names))
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", r"\$c\$"]
+    assert ax.get_xlabel() == "run"

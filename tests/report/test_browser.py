@@ -635,3 +635,15 @@ def test_long_titles_end_in_an_ellipsis_and_wide_tables_hint_at_more(open_page: 
     assert table.evaluate("(box) => getComputedStyle(box).backgroundAttachment") == ", ".join(
         ["local"] * 4 + ["scroll"] * 4
     )
+
+
+def test_a_map_of_named_columns_speaks_of_names_and_of_no_step(open_page: Open) -> None:
+    values = np.array([[np.nan, 0.25], [0.25, np.nan]])
+    names = ["mnist/round-05", "<b>cifar</b>/round-05"]
+    page = open_page(made(HeatMap("κ", np.arange(2), values, names, "run", "run", "κ", diverging=True, columns=names)))
+    assert table_of(page, "one-0") == [[names[0], "–", "0.25"], [names[1], "0.25", "–"]]
+    headings = page.locator("#one-0 details th").all_inner_texts()
+    assert headings == ["run", *names]
+    box = page.locator("#one-0 canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] * 0.8, box["y"] + 20)  # first row, second column
+    assert page.locator("#tip").inner_text().split("\n") == [f"run {names[0]}, run {names[1]}", "κ: 0.25"]
