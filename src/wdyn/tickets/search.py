@@ -81,7 +81,7 @@ def find_ticket(
         criterion: `magnitude`, `magnitude_increase` and `movement` (since the start of the training that is looked at),
             or `random`.
         scope: rank weights within each `layer`, or all layers together (`global`).
-        structured: `l1` or `l2`: whole neurons or filters go, by that norm of their scores, and the counts are of
+        structured: `l1` or `l2`: whole neurons or filters go, by that norm of their weights, and the counts are of
             units. The last layer is left alone unless `rate` is a mapping, since its units are the outputs. The bias of
             a unit that goes stays.
         one_shot: choose every round's mask from the dense run, to the same counts, not from the round before.
