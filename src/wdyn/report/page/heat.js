@@ -79,7 +79,7 @@ function drawHeatAxes(context, {data, box}) {
   const lines = Math.min(data.rows.length, data.names ? 12 : 6);
   for (let k = 0; k < lines; k++) {
     const row = Math.round((k * (data.rows.length - 1)) / Math.max(lines - 1, 1));
-    context.fillText(flatText(data.rows[row], Math.floor((data.left - 7) / LETTER)), data.left - 6, HEAT.top + ((row + 0.5) * box.height) / data.rows.length + 4);
+    context.fillText(flatText(data.rows[row], Math.floor((data.left - 22) / LETTER)), data.left - 6, HEAT.top + ((row + 0.5) * box.height) / data.rows.length + 4);
   }
   context.save();
   context.translate(9, HEAT.top + box.height / 2);
