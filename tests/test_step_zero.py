@@ -20,7 +20,7 @@ from wdyn.analyses._spec import Finding, no_findings
 from wdyn.store.run import Sample
 
 SEEDS = 100
-RUN_AGAIN = 5  # of them for analyses that let the network run again, thousands of times each
+RUN_AGAIN = 3  # of them for analyses that let the network run again, thousands of times each
 INITIALISATIONS: dict[str, Callable[[torch.Tensor], object] | None] = {
     "kaiming uniform": None,  # what the modules do by themselves
     "kaiming normal": lambda weight: init.kaiming_normal_(weight, nonlinearity="relu"),
