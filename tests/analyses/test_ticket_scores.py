@@ -12,9 +12,9 @@ from scipy import stats
 import wdyn
 from tests.make_run import make_run
 from wdyn.analyses import load
-from wdyn.analyses._mean_intervals import mean_interval, welch_interval
 from wdyn.analyses.ticket_scores import TicketScores
 from wdyn.errors import MisuseError
+from wdyn.intervals import mean_interval, welch_interval
 
 ACCURACY = {
     "ticket": [0.95, 0.96, 0.955], "dense": [0.957, 0.953, 0.956], "random_mask": [0.90, 0.91, 0.89],

@@ -11,8 +11,8 @@ from torch import nn
 from tests.tickets.lottery_kit import content, pack_here, small, training
 from wdyn import open_run
 from wdyn.errors import MisuseError, RunFileError
+from wdyn.intervals import welch_interval
 from wdyn.tickets import Site, find_ticket, transfer, transfer_matrix
-from wdyn.tickets.intervals import difference
 
 
 @pytest.fixture(autouse=True)
@@ -106,8 +106,8 @@ def test_the_matrix_has_every_ticket_on_every_data_set_beside_the_controls(tmp_p
     cells = found.cells("val_loss")
     own, other = ([run.metrics["val_loss"] for run in found.runs[row, "B"]] for row in "BA")
     assert cells["A", "B"].values == tuple(other)
-    assert cells["A", "B"].mean.mean == np.mean(other)
-    assert cells["A", "B"].lead == difference(own, other)
+    assert cells["A", "B"].mean.value == np.mean(other)
+    assert cells["A", "B"].lead == welch_interval(own, other)
     assert cells["B", "B"].lead is None
     again = transfer_matrix(sites, folder=tmp_path / "moved", kinds=("reinitialised", "dense"), seeds=2)
     assert again == found

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._mean_intervals import Interval, mean_interval, welch_interval
 from wdyn.analyses._ticket_runs import metadata_of, ticket_facts
+from wdyn.intervals import Interval, mean_interval, welch_interval
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run

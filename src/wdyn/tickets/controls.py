@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from wdyn.errors import MisuseError
+from wdyn.intervals import Interval, mean_interval, welch_interval
 from wdyn.store.reader import open_run
 from wdyn.tickets import control_starts
 from wdyn.tickets.control_starts import Vary
 from wdyn.tickets.facts import Kind, TicketRun, ticket_facts, ticket_of, ticket_run
-from wdyn.tickets.intervals import Interval, difference, interval
 from wdyn.tickets.making import SPARSE, Experiment, MakeModel, Progress, Schedule, Train, record_run
 from wdyn.tickets.pruning import Array, Targets, targets_of
 from wdyn.tickets.rounds import Rounds, check_chain
@@ -144,8 +144,8 @@ def compare(runs: Sequence[TicketRun], rounds: Sequence[int]) -> list[Comparison
             for metric in [each for each in group[0].metrics if all(each in run.metrics for run in group)]:
                 values = [run.metrics[metric] for run in group]
                 own = [run.metrics[metric] for run in groups.get("ticket", []) if metric in run.metrics]
-                lead = difference(own, values) if own and kind != "ticket" else None
-                found.append(Comparison(number, kind, metric, tuple(values), interval(values), lead))
+                lead = welch_interval(own, values) if own and kind != "ticket" else None
+                found.append(Comparison(number, kind, metric, tuple(values), mean_interval(values), lead))
     return found
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -11,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 from wdyn.errors import MisuseError, WdynError
+from wdyn.intervals import Interval
 from wdyn.places import RUNS
 from wdyn.replay.rebuild import file_module
 from wdyn.tickets.controls import Comparison, Controls, run_controls
@@ -157,10 +159,10 @@ def _verdict(found: Comparison) -> list[str]:
     kind = found.kind.replace("_", " ")
     if len(found.values) < _FEWEST:
         return [f"{found.metric}: one run of {kind} tells nothing; an interval needs --controls 2 or more."]
-    gain = found.lead.mean if _large(found.metric) else -found.lead.mean
+    gain = found.lead.value if _large(found.metric) else -found.lead.value
     shown = found.lead.low > 0 or found.lead.high < 0
     how = ("better than" if gain > 0 else "worse than") if shown else "not shown to be better or worse than"
-    lead = _interval(found.lead.mean, found.lead.low, found.lead.high)
+    lead = _told(found.lead)
     return [f"{found.metric}: the ticket of round {found.round} is {how} {kind}: {lead}"]
 
 
@@ -176,14 +178,14 @@ def _rounds(search: Search) -> list[list[str]]:
 def _controls(controls: Controls) -> list[list[str]]:
     rows = [["control", "metric", "runs", "mean [95 %]", "ticket minus it [95 %]"]]
     for each in controls.comparisons:
-        lead = "" if each.lead is None else _interval(each.lead.mean, each.lead.low, each.lead.high)
-        mean = _interval(each.mean.mean, each.mean.low, each.mean.high)
-        rows.append([each.kind.replace("_", " "), each.metric, str(len(each.values)), mean, lead])
+        lead = "" if each.lead is None else _told(each.lead)
+        rows.append([each.kind.replace("_", " "), each.metric, str(len(each.values)), _told(each.mean), lead])
     return rows
 
 
-def _interval(mean: float, low: float, high: float) -> str:
-    return f"{mean:.4g} [{low:.4g}, {high:.4g}]"
+def _told(interval: Interval) -> str:
+    ends = "unknown" if math.isnan(interval.low) else f"{interval.low:.4g}, {interval.high:.4g}"
+    return f"{interval.value:.4g} [{ends}]"
 
 
 def _table(rows: list[list[str]]) -> str:

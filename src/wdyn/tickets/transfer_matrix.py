@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from wdyn.errors import MisuseError
+from wdyn.intervals import Interval, mean_interval, welch_interval
 from wdyn.tickets.controls import run_controls
 from wdyn.tickets.facts import Kind, TicketRun
-from wdyn.tickets.intervals import Interval, difference, interval
 from wdyn.tickets.making import SPARSE, MakeModel, Progress, Schedule, Train
 from wdyn.tickets.search import Search
 from wdyn.tickets.transfer import transfer
@@ -83,7 +83,7 @@ class TransferMatrix:
             raise MisuseError(f"no metric {metric!r}. Logged were: {', '.join(known)}.")
         own = {target: values[target, target] for target in self.names if (target, target) in values}
         return {
-            (row, target): Cell(each, interval(each), None if row == target else _lead(own.get(target), each))
+            (row, target): Cell(each, mean_interval(each), None if row == target else _lead(own.get(target), each))
             for (row, target), each in values.items()
         }
 
@@ -161,4 +161,4 @@ def _carried(ticket: Path, site: Site, folder: Path, seeds: int) -> tuple[Ticket
 
 
 def _lead(own: tuple[float, ...] | None, others: tuple[float, ...]) -> Interval | None:
-    return None if own is None else difference(own, others)
+    return None if own is None else welch_interval(own, others)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Array
+from wdyn.scores import Array
+
+Values = Sequence[float] | Array
 
 
 class Interval(NamedTuple):
@@ -17,7 +20,7 @@ class Interval(NamedTuple):
     high: float
 
 
-def mean_interval(values: Array) -> Interval:
+def mean_interval(values: Values) -> Interval:
     """Mean of independent values with Student's interval.
 
     Args:
@@ -33,7 +36,7 @@ def mean_interval(values: Array) -> Interval:
     return _around(mean, variance / n if n else np.nan, n - 1)
 
 
-def welch_interval(first: Array, second: Array) -> Interval:
+def welch_interval(first: Values, second: Values) -> Interval:
     """Mean of one sample minus that of another of another variance.
 
     Args:
@@ -56,7 +59,7 @@ def welch_interval(first: Array, second: Array) -> Interval:
     return _around(a[0] - b[0], total, total**2 / float(np.sum(parts**2 / np.array([a[2] - 1, b[2] - 1]))))
 
 
-def _moments(values: Array) -> tuple[float, float, int]:
+def _moments(values: Values) -> tuple[float, float, int]:
     known = np.asarray(values, dtype=np.float64)
     known = known[np.isfinite(known)]
     n = len(known)
