@@ -165,6 +165,28 @@ def test_switched_off(tmp_path, exports):
     assert not exports
 
 
+def test_a_known_program_is_taken_over_without_an_export(tmp_path, exports):
+    model = small()
+    with Recorder(model, tmp_path / "a.h5"):
+        train(model, 2)
+    known = read(tmp_path / "a.h5").program
+    exports.clear()
+    with Recorder(model, tmp_path / "b.h5", program=known):
+        train(model, 2)
+    assert read(tmp_path / "b.h5").program == known
+    assert not exports
+
+
+@pytest.mark.parametrize("known", [{"nodes": {1, 2}}, {"nodes": float("nan")}])
+def test_what_is_no_program_costs_the_program_and_not_the_recording(tmp_path, known):
+    model = small()
+    with Recorder(model, tmp_path / "a.h5", program=known):
+        train(model, 2)
+    found = read(tmp_path / "a.h5")
+    assert list(found.steps) == [0, 1, 2]
+    assert "what was given as program= is none" in found.no_program[0]
+
+
 @pytest.mark.parametrize(
     ("dtype", "sample", "expected"),
     [

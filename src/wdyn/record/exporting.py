@@ -78,13 +78,19 @@ class Exporter:
         self._tried = self._said = False
         self._handle: RemovableHandle | None = None
         if isinstance(wanted, Mapping):
-            self._tried = self._said = True
-            self._put(Kind.PROGRAM, _text(wanted))
+            self._take_over(wanted)
         elif wanted:
             self._watch()
         else:
             self._tried = True
             self._say(OFF)
+
+    def _take_over(self, known: Mapping[str, Any]) -> None:
+        self._tried = self._said = True
+        try:
+            self._put(Kind.PROGRAM, _text(known))
+        except (program.ProgramError, TypeError, ValueError) as error:
+            self._say(f"what was given as program= is none ({error})")
 
     def after_update(self) -> None:
         """Export, if that was not tried before and it is known what the model takes."""
