@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import stats
 from torch import nn
 
-from tests.tickets.lottery_kit import content, momentum, pack_here, resumable, small, training
+from tests.tickets.lottery_kit import content, momentum, resumable, small, training
 from wdyn import open_run
 from wdyn.errors import MisuseError
 from wdyn.intervals import mean_interval, welch_interval
@@ -19,10 +19,7 @@ from wdyn.tickets.controls import KINDS
 NAMES = ["0.weight", "2.weight", "4.weight"]
 
 
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr("wdyn.record.packing.pack", pack_here)
-    torch.manual_seed(0)
+pytestmark = pytest.mark.usefixtures("packed_here")
 
 
 @pytest.mark.parametrize("values", [[1.0, 2.0], [0.3, 0.1, 0.7, 0.2], [5.0, 5.5]])

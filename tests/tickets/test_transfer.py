@@ -8,17 +8,13 @@ import torch
 from numpy.testing import assert_array_equal
 from torch import nn
 
-from tests.tickets.lottery_kit import content, pack_here, small, training
+from tests.tickets.lottery_kit import content, small, training
 from wdyn import open_run
 from wdyn.errors import MisuseError, RunFileError
 from wdyn.intervals import welch_interval
 from wdyn.tickets import Site, find_ticket, transfer, transfer_matrix
 
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch):
-    monkeypatch.setattr("wdyn.record.packing.pack", pack_here)
-    torch.manual_seed(0)
+pytestmark = pytest.mark.usefixtures("packed_here")
 
 
 def more_classes():
