@@ -58,7 +58,7 @@ def test_a_full_disk_costs_only_the_steps_it_refused(tmp_path, disk):
             for _ in range(10):
                 update(model, optimizer)
                 seen.append(raw(model))
-                while rec._writer._queue.qsize():  # so that the trouble is known before the next step
+                while rec._tape.writer._queue.qsize():  # so that the trouble is known before the next step
                     time.sleep(0.001)
                 time.sleep(0.005)
     found = read(tmp_path / "a.h5")
@@ -258,7 +258,7 @@ def test_scalars_do_not_pile_up_while_the_disk_is_stuck(tmp_path, monkeypatch):
             rec.step()
             for i in range(90):
                 rec.log(loss=float(i))
-            assert rec._writer._queue.qsize() <= 50
+            assert rec._tape.writer._queue.qsize() <= 50
             gate.set()
     found = read(tmp_path / "a.h5")
     assert found.order == [0, 1]
@@ -283,16 +283,16 @@ def test_skip_never_waits_and_says_what_it_skipped(tmp_path, monkeypatch):
             before.start()
             seen = train(model, 1)
             before.join()
-            while len(rec._camera.pool._free) < 2:
+            while len(rec._tape.camera.pool._free) < 2:
                 time.sleep(0.001)
             gate.clear()
             optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
-            rec._camera.pool.take(wait=True, pinned=False)
+            rec._tape.camera.pool.take(wait=True, pinned=False)
             for _ in range(7):
                 update(model, optimizer)
                 seen.append(raw(model))
             gate.set()
-            while not rec._camera.pool._free:
+            while not rec._tape.camera.pool._free:
                 time.sleep(0.001)
             update(model, optimizer)
             seen.append(raw(model))

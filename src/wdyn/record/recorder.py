@@ -5,14 +5,13 @@ from __future__ import annotations
 import atexit
 import json
 import os
-import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self
 
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from wdyn.errors import MisuseError
@@ -21,7 +20,7 @@ from wdyn.journal.lock import release
 from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
 from wdyn.record import packing
-from wdyn.record.capture import Camera, Captured
+from wdyn.record.capture import Camera
 from wdyn.record.choice import check_each_matches
 from wdyn.record.claim import abandon, checked_path, claim, claim_default, default_path
 from wdyn.record.complaints import Complaints
@@ -31,8 +30,9 @@ from wdyn.record.facts import check_arguments, checked_metadata, checked_pattern
 from wdyn.record.hooks import OptimizerHooks, was_skipped
 from wdyn.record.inventory import unwrapped
 from wdyn.record.schedule import every
-from wdyn.record.snapshot import Buffer, ModelChangedError, Snapshot
-from wdyn.record.writer import Job, Journal, Missing, Writer, note
+from wdyn.record.snapshot import ModelChangedError, Snapshot
+from wdyn.record.tape import Tape
+from wdyn.record.writer import Journal, Writer, note
 
 WhenBehind = Literal["wait", "skip"]
 EVERY_STEP = every(1)
@@ -101,31 +101,30 @@ class Recorder:
         check_each_matches(snapshot.inventory, *patterns)
         arrays = None if sample is None else checked_sample(sample)
         meta = facts(model, snapshot, optimizer=optimizer, schedule=schedule, metadata=checked_metadata(metadata))
-        self._schedule, self._wait, self._ended = schedule, when_behind == "wait", False
+        self._schedule, self._ended = schedule, False
         self._counted_by: str | None = None
         self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
-        self._missing: Missing | None = None  # in a row up to now, not yet handed to the writer
         self.path = claim_default(name) if file is None else claim(file)
         self._complaints = Complaints(self.path)
-        self._start(model, snapshot, Schema(snapshot.tensors, meta))
+        self._tape = self._start(model, snapshot, Schema(snapshot.tensors, meta), wait=when_behind == "wait")
         self._attach(model, optimizer, arrays, program=program)
 
-    def _start(self, model: nn.Module, snapshot: Snapshot, schema: Schema) -> None:
+    def _start(self, model: nn.Module, snapshot: Snapshot, schema: Schema, *, wait: bool) -> Tape:
         try:
-            self._camera = Camera(model, snapshot)
+            camera = Camera(model, snapshot)
             journal = Journal(parts_folder(self.path), schema)
         except BaseException as error:
             abandon(self.path)
             if isinstance(error, OSError):
                 raise MisuseError(f"{self.path} cannot be recorded to ({error}). Choose another folder.") from error
             raise
-        self._writer = Writer(journal, self._camera.pool)
+        return Tape(camera, Writer(journal, camera.pool), wait=wait)
 
     def _attach(self, model: nn.Module, optimizer: Optimizer | None, sample: Any, *, program: Any) -> None:
         if sample is not None:
             self._put(Kind.SAMPLE, encode_arrays(sample))
         self._exporter = Exporter(model, sample, wanted=program, active=lambda: self._active, put=self._put)
-        self._hand_over(self._camera.capture())
+        self._tape.hand_over(self._tape.camera.capture(), self.step_count)
         self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
         atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
 
@@ -159,20 +158,18 @@ class Recorder:
     def _close(self, *, failed: bool) -> None:
         if self._closed or os.getpid() != self._pid:
             return
-        self._guarded(self._camera.check)
+        self._guarded(self._tape.camera.check)
         self._guarded(self._note_newcomers)
         self._exporter.close()
         self._hooks.detach()
-        self._hand_over_missing()
-        self._writer.finish()
-        self._writer.journal.close(self.step_count)
+        self._tape.close(self.step_count)
         with suppress(OSError):
             release(parts_folder(self.path))
         self._closed = True
         atexit.unregister(self.close)
         if not self.step_count and not self._ended and not failed:
             self._complaints.once("no optimizer updated the model, so only step 0 is recorded. Call rec.step() instead")
-        self._complaints.missing(self._writer.journal)
+        self._complaints.missing(self._journal)
         self._pack()
 
     def _pack(self) -> None:
@@ -188,7 +185,7 @@ class Recorder:
 
     def _owns(self, optimizer: Optimizer) -> bool:
         try:
-            return self._active and self._camera.trained_by(optimizer)
+            return self._active and self._tape.camera.trained_by(optimizer)
         except Exception:  # an optimizer whose groups are not torch's own is none that can be asked
             return False
 
@@ -223,8 +220,8 @@ class Recorder:
             return
         self._settle(updated=True)
         self.step_count += 1
-        if self._writer.journal.trouble:
-            self._complaints.trouble(self._writer.journal)
+        if self._journal.trouble:
+            self._complaints.trouble(self._journal)
         if self._keeps(self.step_count):
             self._record()
         self._exporter.after_update()
@@ -239,43 +236,22 @@ class Recorder:
     # steps
 
     def _settle(self, *, updated: bool) -> None:
-        initial = self._camera.settle(updated=updated)
+        initial = self._tape.camera.settle(updated=updated)
         if initial is not None:
-            self._hand_over(initial)
+            self._tape.hand_over(initial, self.step_count)
 
     def _record(self) -> None:
-        try:
-            captured = self._camera.try_capture(wait=self._wait)
-        except ModelChangedError:
-            raise
-        except Exception as error:
-            self._miss("gap", f"{type(error).__name__}: {error}")
-            raise
-        if captured is None:
-            self._miss("skipped", "the disk was slower than the training")
-        else:
-            self._hand_over_missing()
-            self._hand_over(captured)
+        self._tape.record(self.step_count)
 
-    def _hand_over(self, captured: Captured) -> None:
-        self._put(Kind.STEP, captured.buffer, captured.masks)
+    def _put(self, kind: Kind, payload: bytes) -> None:
+        self._tape.put(kind, payload, self.step_count)
 
-    def _put(self, kind: Kind, payload: bytes | Buffer, masks: dict[str, Tensor] | None = None) -> None:
-        self._writer.put(Job(kind, payload, self.step_count, time.time(), masks))
-
-    def _miss(self, what: str, reason: str) -> None:
-        missing = Missing(what, reason, self.step_count, self.step_count)
-        if self._missing is None or not self._missing.extend(missing):
-            self._hand_over_missing()
-            self._missing = missing
-
-    def _hand_over_missing(self) -> None:
-        if self._missing is not None:
-            self._writer.put(self._missing)
-            self._missing = None
+    @property
+    def _journal(self) -> Journal:
+        return self._tape.writer.journal
 
     def _note_newcomers(self) -> None:
-        if names := self._camera.unrecorded():
+        if names := self._tape.camera.unrecorded():
             reason = f"{', '.join(names)}: new in the model after recording began"
             self._put(Kind.NOTE, note("left out", reason))
             self._complaints.once(f"not recorded are {reason}. Make a new Recorder after such a change")
@@ -292,7 +268,7 @@ class Recorder:
 
     def _end(self, reason: str) -> None:
         self._ended = True  # the hooks stay until close(): torch is walking through its list of them
-        self._hand_over_missing()
+        self._tape.flush()
         self._put(Kind.NOTE, note("ended", reason))
         self._complaints.once(
             f"recording ended at step {self.step_count}: {reason}. What was recorded is whole and training goes "

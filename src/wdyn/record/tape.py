@@ -1,0 +1,77 @@
+"""From the model as it is at a step to frames for the journal, or to a note that the step is missing."""
+
+from __future__ import annotations
+
+import time
+
+from wdyn.journal.frame import Kind
+from wdyn.record.capture import Camera, Captured
+from wdyn.record.snapshot import ModelChangedError
+from wdyn.record.writer import Job, Missing, Writer
+
+
+class Tape:
+    """Takes captures and hands them over in order, without a gap that is not noted.
+
+    Attributes:
+        camera: takes the captures.
+        writer: what they are handed over to.
+    """
+
+    def __init__(self, camera: Camera, writer: Writer, *, wait: bool) -> None:
+        """Begin with nothing on it.
+
+        Args:
+            camera: of the model.
+            writer: its thread is at work.
+            wait: for the disk, where it is slower than the training; else steps are skipped.
+        """
+        self.camera, self.writer = camera, writer
+        self._wait = wait
+        self._missing: Missing | None = None  # in a row up to now, not yet handed over
+
+    def put(self, kind: Kind, payload: bytes, step: int) -> None:
+        """Hand over a frame that is none of a step."""
+        self.writer.put(Job(kind, payload, step, time.time()))
+
+    def hand_over(self, captured: Captured, step: int) -> None:
+        """Hand over a step that was captured."""
+        self.writer.put(Job(Kind.STEP, captured.buffer, step, time.time(), captured.masks))
+
+    def record(self, step: int) -> None:
+        """Capture the model as it is now, and hand it over.
+
+        Raises:
+            ModelChangedError: its tensors are not the run's any more.
+            Exception: it could not be copied; the step is noted as missing.
+        """
+        try:
+            captured = self.camera.try_capture(wait=self._wait)
+        except ModelChangedError:
+            raise
+        except Exception as error:
+            self._miss("gap", f"{type(error).__name__}: {error}", step)
+            raise
+        if captured is None:
+            self._miss("skipped", "the disk was slower than the training", step)
+        else:
+            self.flush()
+            self.hand_over(captured, step)
+
+    def flush(self) -> None:
+        """Hand over what is known to be missing."""
+        if self._missing is not None:
+            self.writer.put(self._missing)
+            self._missing = None
+
+    def close(self, step: int) -> None:
+        """Write all that was handed over, and that the recording was closed after a step."""
+        self.flush()
+        self.writer.finish()
+        self.writer.journal.close(step)
+
+    def _miss(self, what: str, reason: str, step: int) -> None:
+        missing = Missing(what, reason, step, step)
+        if self._missing is None or not self._missing.extend(missing):
+            self.flush()
+            self._missing = missing
