@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import json
 import os
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 LOCK = "lock"
+_NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)  # a file system that has none: nobody can be kept out
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -57,6 +62,47 @@ def acquire(folder: Path) -> None:
     """
     with (folder / LOCK).open("x") as file:
         json.dump(asdict(Holder.this_process()), file)
+
+
+def take_over(folder: Path) -> Holder | None:
+    """Make this process the writer of a journal that a dead one left, or that nobody writes.
+
+    Returns:
+        None, or the process that holds it, which was not disturbed.
+
+    Raises:
+        BlockingIOError: another process is changing the folder as a whole just now.
+        OSError: the lock could not be written.
+    """
+    with alone(folder, wait=False):
+        if (holder := live_holder(folder)) is None:
+            release(folder)
+            acquire(folder)
+        return holder
+
+
+@contextmanager
+def alone(folder: Path, *, wait: bool) -> Iterator[None]:
+    """Let no other process take over or pack the journal meanwhile. Recording and reading go on.
+
+    Args:
+        folder: of the journal.
+        wait: for a process that has it; else it is an error.
+
+    Raises:
+        BlockingIOError: another process has it, and `wait` is False.
+        OSError: the folder cannot be opened.
+    """
+    descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        yield
+    finally:
+        os.close(descriptor)  # gives it up as well
 
 
 def release(folder: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,6 +115,44 @@ def survey(folder: Path) -> list[Frame | Hole]:
     return found
 
 
+def in_force(entries: Iterable[Frame | Hole]) -> list[Frame | Hole]:
+    """What holds of a journal, in order of writing.
+
+    A recording that was resumed writes the step it starts from again, and with it whatever was recorded after that step
+    holds no more: it belongs to a training that ended there.
+
+    Args:
+        entries: of `survey`.
+    """
+    found: list[Frame | Hole] = []
+    furthest = 0
+    for entry in entries:
+        if isinstance(entry, Frame) and entry.header.kind is Kind.STEP:
+            step = entry.header.step
+            if step < furthest:
+                found = [each for each in found if not _beyond(each, step)]
+            furthest = step
+        found.append(entry)
+    return found
+
+
+def cut_torn(path: Path) -> None:
+    """Cut off what a dead process left half written at the end of the newest segment, so that others can follow it.
+
+    Args:
+        path: of the segment; it is removed where no frame of it is whole.
+
+    Raises:
+        OSError: it could not be read or cut.
+    """
+    found = scan(path)
+    last = found[-1] if found else None
+    if last is None:
+        path.unlink()
+    elif isinstance(last, Frame) and (end := last.offset + last.header.length) < path.stat().st_size:
+        os.truncate(path, end)
+
+
 def scan(path: Path, *, newest: bool = True) -> list[Frame | Hole]:
     """The frames of one segment in order, and the holes between them.
 
@@ -162,6 +200,12 @@ def read_schema(frames: Sequence[Frame | Hole]) -> Schema | None:
             f"{frames[0].path.parent}: what tells its tensors apart is damaged in each segment, so nothing can be read."
         ) from lost
     return None
+
+
+def _beyond(entry: Frame | Hole, step: int) -> bool:
+    """Whether a frame is of the time after a step; what opens a segment or stands for the whole run never is."""
+    of_a_time = (Kind.STEP, Kind.MASKS, Kind.METRICS, Kind.NOTE)
+    return isinstance(entry, Frame) and entry.header.kind in of_a_time and entry.header.step > step
 
 
 def _expected(folder: Path, there: list[Path]) -> list[Path]:

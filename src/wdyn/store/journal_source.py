@@ -16,7 +16,7 @@ from isal.isal_zlib import crc32
 from wdyn.errors import DamagedError, RunFileError
 from wdyn.journal.frame import MOST_PROGRAM, Kind, decode_arrays
 from wdyn.journal.lock import live_holder
-from wdyn.journal.scan import Frame, Hole, read_schema, survey
+from wdyn.journal.scan import Frame, Hole, in_force, read_schema, survey
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
 from wdyn.store.holes import Loss, losses
@@ -44,7 +44,7 @@ class JournalSource:
         self._open: dict[Path, int] = {}
         folder = parts_folder(path)
         recording = live_holder(folder) is not None
-        entries = survey(folder)
+        entries = in_force(survey(folder))
         self.schema = _schema(entries, folder, path)
         self.written = tuple(entry for entry in entries if isinstance(entry, Frame))
         try:

@@ -13,7 +13,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
-from wdyn.journal.lock import LOCK, Holder, live_holder, runs
+from wdyn.journal.lock import LOCK, Holder, alone, live_holder, runs
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.store.journal_source import JournalSource, damage_note
@@ -38,21 +38,17 @@ def pack(path: Path) -> None:
             stands.
     """
     folder = parts_folder(path)
-    if (holder := live_holder(folder)) is not None:
-        raise RunFileError(f"{path}: {_still_recording(holder, folder)}")
+    _refuse_live(path, folder)
     shutil.rmtree(_packed(folder), ignore_errors=True)  # of a packer that was killed while it deleted it
     if not segments(folder):
         if path.exists():
             return
         raise RunFileError(f"{path}: no journal {folder.name} to pack.")
     try:
-        source = JournalSource(path)
-        _drop_damaged(source)
-        try:
-            _compare(path, source) if path.exists() else _pack(path, source)
-        finally:
-            source.close()
-        _put_away(folder, damaged=any(note["what"] == "damaged" for note in source.meta["notes"]))
+        with alone(folder, wait=True):
+            _refuse_live(path, folder)  # it may have been resumed while another packed it
+            if segments(folder) or not path.exists():
+                _pack_or_compare(path, folder)
     except (OSError, RuntimeError) as error:  # libhdf5 raises the latter where closing a file fails
         if isinstance(error, WdynError):
             raise
@@ -61,6 +57,21 @@ def pack(path: Path) -> None:
         raise RunFileError(
             f"{path}: could not be packed: {_reason(error)}. The journal {folder.name} stands."
         ) from error
+
+
+def _refuse_live(path: Path, folder: Path) -> None:
+    if (holder := live_holder(folder)) is not None:
+        raise RunFileError(f"{path}: {_still_recording(holder, folder)}")
+
+
+def _pack_or_compare(path: Path, folder: Path) -> None:
+    source = JournalSource(path)
+    try:
+        _drop_damaged(source)
+        _compare(path, source) if path.exists() else _pack(path, source)
+    finally:
+        source.close()
+    _put_away(folder, damaged=any(note["what"] == "damaged" for note in source.meta["notes"]))
 
 
 def _still_recording(holder: Holder, folder: Path) -> str:
