@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from wdyn.errors import MisuseError
@@ -22,6 +23,7 @@ def test_lenet_keeps_the_ladder_to_the_single_weight(rounds):
 
 
 def test_a_rate_is_the_decimal_number_it_is_written_as():
+    assert kept(10, np.float64(0.9), 1) == 1
     assert kept(10, 0.9, 1) == 1  # 10 * (1 - 0.9) is 0.9999999999999998 in binary
     assert kept(5, 0.1, 1) == 5  # 4.5, halves up
     assert kept(7, 0.0, 9) == 7

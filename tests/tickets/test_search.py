@@ -137,6 +137,7 @@ def test_early_stop_takes_the_weights_of_the_lowest_value_whatever_the_schedule(
 
     def train(model, recorder):
         optimizer = torch.optim.Adam(model.parameters(), lr=0.2)
+        recorder.log(val_loss=0.0)  # before the first step nothing is trained
         for value in values:
             model(torch.randn(7, 6)).square().mean().backward()
             optimizer.step()

@@ -38,7 +38,7 @@ def checked_rate(rate: float) -> Fraction:
     """
     if not isinstance(rate, int | float) or isinstance(rate, bool) or not 0 <= rate < 1:
         raise MisuseError(f"a pruning rate is the share that goes in a round, from 0 up to but not 1, not {rate!r}.")
-    return Fraction(repr(rate))
+    return Fraction(repr(float(rate)))  # NumPy spells its own numbers otherwise
 
 
 def rate_of(names: Sequence[str], rates: Rates) -> float | None:

@@ -64,7 +64,7 @@ class RoundRecorder(Recorder):
         self._guarded(lambda: self._keep_if_lowest(scalars))
 
     def _keep_if_lowest(self, scalars: Mapping[str, Any]) -> None:
-        if self._watch is not None and self._watch in scalars:
+        if self._watch is not None and self._watch in scalars and self.step_count:  # the start is not trained
             value = single_number(scalars[self._watch])
             if value < self._lowest:
                 self._lowest = value
