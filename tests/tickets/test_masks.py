@@ -117,6 +117,15 @@ def test_what_cannot_be_masked_is_said():
         apply_masks(model, {name: np.ones(tuple(each.shape)) for name, each in prunable(model).items()})
 
 
+@pytest.mark.parametrize("made", [nn.utils.weight_norm, nn.utils.spectral_norm])
+@pytest.mark.filterwarnings("ignore:.*weight_norm. is deprecated")
+def test_what_an_older_hook_makes_a_weight_of_is_not_masked(made):
+    model = made(nn.Linear(4, 3))  # its hook runs before that of the mask, so weights would lag one update behind
+    name = "weight_v" if made is nn.utils.weight_norm else "weight_orig"
+    with pytest.raises(MisuseError, match=f"makes weight of {name}"):
+        apply_masks(model, {name: np.ones((3, 4))})
+
+
 def test_a_recorder_keeps_masks_and_the_values_under_them(tmp_path):
     torch.manual_seed(0)
     model = nn.Sequential(nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 3))

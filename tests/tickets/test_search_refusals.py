@@ -14,7 +14,7 @@ from tests.tickets.lottery_kit import (
 )  # fmt: skip
 from wdyn import Recorder, every
 from wdyn.errors import MisuseError, NotFoundError, RunFileError
-from wdyn.tickets import find_ticket, open_search
+from wdyn.tickets import find_ticket, open_search, run_controls
 
 pytestmark = pytest.mark.usefixtures("packed_here")
 
@@ -105,6 +105,30 @@ def test_a_model_that_is_another_each_time_is_refused(tmp_path):
         find_ticket(lambda: next(made)(), training(), folder=tmp_path)
     with pytest.raises(MisuseError, match=r"gave a int, but a torch.nn.Module"):
         find_ticket(lambda: 5, training(), folder=tmp_path / "b")
+
+
+def other_width():
+    return nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 5), nn.ReLU(), nn.Linear(5, 3))
+
+
+def test_rounds_of_another_network_are_not_taken_for_its_own(tmp_path):
+    search = find_ticket(small, training(), folder=tmp_path, rounds=1)
+    said = r"round-00.h5: 0.weight was recorded with shape \(8, 6\), but make_model"
+    for rounds in (1, 2):
+        with pytest.raises(MisuseError, match=said):
+            find_ticket(other_width, training(), folder=tmp_path, rounds=rounds)
+    with pytest.raises(MisuseError, match=said):
+        run_controls(search, other_width, training(), kinds=["shuffled"])
+
+
+def test_a_weight_that_pruning_cannot_hook_is_refused_before_anything_is_trained(tmp_path):
+    def normed():
+        return nn.Sequential(nn.utils.parametrizations.weight_norm(nn.Linear(6, 5)), nn.Linear(5, 3))
+
+    with pytest.raises(MisuseError, match=r"parametrize, which pruning cannot hook\. Exclude it"):
+        find_ticket(normed, training(), folder=tmp_path / "s", rounds=1)
+    assert not (tmp_path / "s").exists()
+    find_ticket(normed, training(), folder=tmp_path / "s", rounds=1, exclude="0")
 
 
 def test_files_that_are_not_of_the_search_are_refused(tmp_path):

@@ -9,11 +9,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
+from torch.nn.utils.spectral_norm import SpectralNorm
+from torch.nn.utils.weight_norm import WeightNorm
 
 from wdyn.errors import MisuseError, NotFoundError
 from wdyn.record.choice import check_each_matches, choose
 from wdyn.record.facts import checked_patterns
-from wdyn.record.inventory import MASK, ORIG, Inventory, take_inventory
+from wdyn.record.inventory import MASK, ORIG, Inventory, Place, take_inventory
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Masks = Mapping[str, Array | Tensor]
@@ -60,7 +62,7 @@ def apply_masks(model: nn.Module, masks: Masks) -> None:
 
     Raises:
         NotFoundError: there is no such parameter.
-        MisuseError: a mask has another shape, or the parameter is made by torch.nn.utils.parametrize.
+        MisuseError: a mask has another shape, or the weight is made of the parameter; see `check_used_as_it_is`.
     """
     inventory = take_inventory(model)
     ready = {name: _checked(inventory, name, mask) for name, mask in masks.items()}
@@ -91,9 +93,30 @@ def _checked(inventory: Inventory, name: str, mask: Array | Tensor) -> Tensor:
     tensor = place.tensor()
     if found.shape != tensor.shape:
         raise MisuseError(f"the mask of {name} is {tuple(found.shape)}, but the parameter is {tuple(tensor.shape)}.")
+    check_used_as_it_is(name, place)
+    return found.ne(0).to(tensor)
+
+
+def check_used_as_it_is(name: str, place: Place) -> None:
+    """See that the forward pass uses the parameter itself, since a mask on what a weight is made of is no mask of it.
+
+    Args:
+        name: of the parameter.
+        place: where it is.
+
+    Raises:
+        MisuseError: torch.nn.utils.parametrize, weight_norm or spectral_norm make a weight of it.
+    """
     if "parametrizations" in place.path.split("."):
         raise MisuseError(f"{name} is made by torch.nn.utils.parametrize, which pruning cannot hook. Exclude it.")
-    return found.ne(0).to(tensor)
+    for hook in place.module._forward_pre_hooks.values():
+        if not isinstance(hook, WeightNorm | SpectralNorm):
+            continue
+        if place.key in {f"{hook.name}_{part}" for part in ("g", "v", "orig")}:
+            kind = "weight_norm" if isinstance(hook, WeightNorm) else "spectral_norm"
+            raise MisuseError(
+                f"torch.nn.utils.{kind} makes {hook.name} of {name} before pruning's hook has its turn. Exclude it."
+            )
 
 
 def _owners(model: nn.Module, parameter: Tensor) -> Iterator[tuple[nn.Module, str]]:

@@ -14,7 +14,7 @@ from wdyn.errors import MisuseError
 from wdyn.record.inventory import Inventory, take_inventory
 from wdyn.tickets.choose import Criterion, Norm, highest, highest_of_all, scores, unit_scores
 from wdyn.tickets.ladder import Rates, checked_rate, kept, rate_of
-from wdyn.tickets.masks import prunable
+from wdyn.tickets.masks import check_used_as_it_is, prunable
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Scope = Literal["layer", "global"]
@@ -101,8 +101,8 @@ def targets_of(model: nn.Module, pruning: Pruning) -> dict[str, Target]:
         Name to target, in the model's order.
 
     Raises:
-        MisuseError: a name or glob matches nothing, a rate is not in [0, 1), nothing is left, or layers ranked together
-            have different rates.
+        MisuseError: a name or glob matches nothing, a rate is not in [0, 1), nothing is left, layers ranked together
+            have different rates, or a weight is made of a parameter.
     """
     for rate in pruning.rates.values():
         checked_rate(rate)
@@ -113,6 +113,8 @@ def targets_of(model: nn.Module, pruning: Pruning) -> dict[str, Target]:
     rates = {name: rate_of(own, pruning.rate) for name, own in names.items()}
     found = {name: _target(inventory, name, rate, pruning) for name, rate in rates.items() if rate is not None}
     _check(found, names, pruning)
+    for name in found:
+        check_used_as_it_is(name, inventory.places[name])
     return found
 
 

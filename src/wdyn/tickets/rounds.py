@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from wdyn.errors import RunFileError
+from wdyn.errors import MisuseError, RunFileError
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 from wdyn.tickets.facts import TicketRun, reference, ticket_facts, ticket_of, ticket_run
@@ -86,10 +86,12 @@ class Rounds:
 
         Raises:
             RunFileError: its file is not of this search.
+            MisuseError: it is of another network than make_model() gives.
             Exception: whatever the user's functions raise.
         """
         if (self._shop.folder / file_name(number)).exists():
             with open_run(self._shop.folder / file_name(number)) as run:
+                self._check_fits(run)
                 facts = self._facts(run)
                 check_chain(run, self._done)
         else:
@@ -138,8 +140,20 @@ class Rounds:
             folder = self._shop.folder
             memory = load_state(folder / MEMORY) if self._settings.remembers else {}
             with open_run(folder / file_name(0)) as run:
+                self._check_fits(run)
                 self._origin = origin_of(run, self._settings, memory)
         return self._origin
+
+    def _check_fits(self, run: Run) -> None:
+        """See that a run is of the network that make_model() gives now."""
+        shapes = {name: tuple(spec.shape) for name, spec in run.parameters.items()}
+        for name, target in self._targets.items():
+            if shapes.get(name) != target.shape:
+                has = f"with shape {shapes[name]}" if name in shapes else "nowhere"
+                raise MisuseError(
+                    f"{run.path}: {name} was recorded {has}, but make_model() gives a model with one of shape "
+                    f"{target.shape}. It must make the same network each time."
+                )
 
     def _facts(self, run: Run) -> TicketRun:
         return ticket_run(run, self._shop.folder / run.path.name, self._settings.early_stop)
