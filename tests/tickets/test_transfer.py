@@ -57,13 +57,30 @@ def test_a_ticket_brings_masks_and_starts_where_they_fit(tmp_path):
             assert run.program is not None
     assert (outputs[0] != outputs[1]).any()
     before = content(tmp_path / "deep/b")
-    assert (
-        transfer(ticket.file, more_classes, None.__eq__, folder=tmp_path / "deep/b", seeds=2).runs[0] == found.runs[0]
+    again = transfer(
+        ticket.file, more_classes, None.__eq__, folder=tmp_path / "deep/b", seeds=2, metadata={"dataset": "B"}
     )
+    assert again.runs[0] == found.runs[0]
     assert content(tmp_path / "deep/b") == before
     other = find_ticket(small, training(), folder=tmp_path / "c", rounds=2)
     with pytest.raises(MisuseError, match=r"is of another ticket \(../../a/round-02.h5\)"):
         transfer(other.rounds[2].file, more_classes, training(), folder=tmp_path / "deep/b")
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ({"metadata": {"dataset": "C"}}, "metadata={'dataset': 'B'}, not {'dataset': 'C'}"),
+        ({"seed": 1}, "seed="),
+        ({"make_model": small}, "total="),
+    ],
+)
+def test_transfers_of_another_kind_are_not_taken_for_what_is_asked(tmp_path, changed, said):
+    ticket = find_ticket(small, training(), folder=tmp_path / "a", rounds=1).rounds[1].file
+    asked = {"make_model": more_classes, "train": training(), "folder": tmp_path / "b", "seeds": 1}
+    transfer(ticket, **asked, metadata={"dataset": "B"})
+    with pytest.raises(MisuseError, match=said):
+        transfer(ticket, **{**asked, "metadata": {"dataset": "B"}, **changed})
 
 
 def test_what_cannot_be_carried_is_said(tmp_path):

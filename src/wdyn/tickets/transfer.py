@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from wdyn.errors import MisuseError
 from wdyn.record.inventory import take_inventory
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
-from wdyn.tickets.facts import TicketRun, reference, ticket_of, ticket_run
+from wdyn.tickets.facts import TICKET, TicketRun, reference, ticket_of, ticket_run
 from wdyn.tickets.making import SPARSE, Experiment, MakeModel, Progress, Schedule, Start, Train, record_run
 from wdyn.tickets.pruning import Array
 from wdyn.tickets.rewind import Tensors, tensors_of
@@ -143,7 +144,7 @@ class _Work:
             facts = self._facts(number)
             record_run(path, self._experiment, facts, masks=mine.masks, start=start, program=self._program)
         with open_run(path) as run:
-            self._check(run)
+            self._check(run, number)
             self._program = run.program or False
             found = ticket_run(run, self._shop.folder / name, self._experiment.early_stop)
         if made:
@@ -178,13 +179,23 @@ class _Work:
     def _relative(self, file: Path) -> str:
         return Path(os.path.relpath(file, self._shop.folder)).as_posix()
 
-    def _check(self, run: Run) -> None:
-        found_on = ticket_of(run).get("found_on", {})
+    def _check(self, run: Run, number: int) -> None:
+        said = ticket_of(run)
+        found_on = said.get("found_on", {})
         if found_on.get("run_id") != self.luggage.run_id:
             raise MisuseError(
                 f"{run.path}: is of another ticket ({found_on.get('file')}), not of {self.luggage.file}. Give another "
                 "folder."
             )
+        own = {name: value for name, value in run.meta["metadata"].items() if name != TICKET}
+        facts, wanted = self._facts(number), json.loads(json.dumps(dict(self._experiment.metadata)))
+        for name, there, asked in (
+            ("metadata", own, wanted), *((name, said.get(name), facts[name]) for name in ("seed", "data_seed", "total"))
+        ):  # fmt: skip
+            if there != asked:
+                raise MisuseError(
+                    f"{run.path}: was trained with {name}={there!r}, not {asked!r}. Give the same, or another folder."
+                )
 
 
 def _shapes(arrays: Mapping[str, Array]) -> str:
