@@ -145,7 +145,7 @@ def test_intervals_agree_with_scipy(rng: np.random.Generator) -> None:
     [
         ([], [1.0, 2.0], np.nan, (np.nan, np.nan)),
         ([3.0], [1.0, 2.0], 1.5, (np.nan, np.nan)),
-        ([3.0, 3.0], [1.0, 1.0], 2.0, (2.0, 2.0)),
+        ([3.0, 3.0], [1.0, 1.0], 2.0, (np.nan, np.nan)),
     ],
 )
 def test_intervals_of_few_or_equal_values(first: list[float], second: list[float], value: float, ends: Any) -> None:

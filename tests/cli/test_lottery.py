@@ -11,7 +11,10 @@ from click.testing import CliRunner, Result
 from tests.tickets.lottery_kit import pack_here
 from wdyn import open_run
 from wdyn.errors import MisuseError
-from wdyn.tickets.lottery import read_experiment
+from wdyn.intervals import mean_interval
+from wdyn.tickets.controls import Comparison, Controls
+from wdyn.tickets.lottery import Lottery, read_experiment, told
+from wdyn.tickets.search import Search
 from wdyn_cli.main import main
 
 EXPERIMENT = """
@@ -89,6 +92,13 @@ def test_without_controls_it_says_that_nothing_is_shown(file: Path) -> None:
     other = call(file, "--rounds", 1, "--folder", "here")
     assert other.exit_code == 1
     assert "begun with rate=" in other.stderr
+
+
+def test_runs_that_diverged_are_not_counted_into_a_mean_in_silence(tmp_path: Path) -> None:
+    values = (0.5, float("nan"), 0.7)
+    kinds = [Comparison(1, "dense", "val_loss", values, mean_interval(values), None)]
+    text = told(Lottery(Search(tmp_path, None, ()), Controls(tmp_path, (), tuple(kinds))))
+    assert re.search(r"dense +val_loss +2 of 3 +0\.6 \[", text)
 
 
 def test_data_are_handed_over(file: Path) -> None:

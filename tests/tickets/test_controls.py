@@ -39,7 +39,12 @@ def test_one_value_tells_nothing_of_chance():
     assert_array_equal(mean_interval([3.0]), [3, np.nan, np.nan])
     assert_array_equal(welch_interval([3.0], [1.0, 2.0]), [1.5, np.nan, np.nan])
     assert_array_equal(mean_interval([]), [np.nan] * 3)
-    assert_array_equal(welch_interval([3.0, 3.0], [1.0, 1.0]), [2, 2, 2])
+
+
+def test_equal_values_tell_nothing_of_chance():
+    assert_array_equal(welch_interval([3.0, 3.0], [1.0, 1.0]), [2, np.nan, np.nan])
+    found = mean_interval([0.1, 0.1, 0.1])  # whose mean is not 0.1 to the bit
+    assert np.isnan([found.low, found.high]).all()
 
 
 def test_each_control_has_the_counts_and_the_start_that_it_should(tmp_path):

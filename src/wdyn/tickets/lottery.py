@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -179,8 +179,14 @@ def _controls(controls: Controls) -> list[list[str]]:
     rows = [["control", "metric", "runs", "mean [95 %]", "ticket minus it [95 %]"]]
     for each in controls.comparisons:
         lead = "" if each.lead is None else _told(each.lead)
-        rows.append([each.kind.replace("_", " "), each.metric, str(len(each.values)), _told(each.mean), lead])
+        rows.append([each.kind.replace("_", " "), each.metric, _runs(each.values), _told(each.mean), lead])
     return rows
+
+
+def _runs(values: Sequence[float]) -> str:
+    """How many, and how many of them the mean is of, since one that diverged is left out of it."""
+    finite = sum(map(math.isfinite, values))
+    return str(finite) if finite == len(values) else f"{finite} of {len(values)}"
 
 
 def _told(interval: Interval) -> str:
