@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import shutil
 import statistics
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +15,7 @@ import pytest
 import torch
 from numpy.testing import assert_allclose, assert_array_equal
 from torch import nn
+from torch.nn.utils import prune
 
 import wdyn
 from tests.make_run import make_run
@@ -251,7 +254,7 @@ def pair_of(folder: Path, rng: np.random.Generator, *, one_start: bool, apart: f
             begin[0].bias += 0 if one_start else 1e-3 * number
             for values in end.parameters():
                 values += apart * torch.randn(values.shape) * values.std()
-        runs.append(saved(folder / f"{number}.h5", begin, end, sample=sample))
+        runs.append(saved(folder / f"{number}.h5", begin, end, sample=sample, meta={"run_id": f"{number:032}"}))
     return barrier.compute(runs, evaluate=wdyn.evaluator)
 
 
@@ -265,6 +268,28 @@ def test_a_common_start_is_called_stable_or_not(tmp_path: Path, rng: np.random.G
     other = pair_of(tmp_path / "other", rng, one_start=False, apart=0.001)
     assert not other.same_start[0]
     assert "they are linearly connected" in next(iter(barrier.findings(other))).text
+
+
+def test_other_masks_on_the_same_weights_are_no_common_start_and_a_copy_is_no_second_training(tmp_path: Path) -> None:
+    def trained(name: str, mask: list[float], seed: int) -> Path:
+        model, inputs = fresh(perceptron, 1), torch.ones(4, 6)
+        first = next(module for module in model.modules() if isinstance(module, nn.Linear))
+        prune.custom_from_mask(first, "weight", torch.tensor(mask * len(first.weight)).reshape(first.weight.shape))
+        with wdyn.Recorder(model, tmp_path / name, sample=(inputs, torch.zeros(4, dtype=torch.int64))):
+            torch.manual_seed(seed)
+            optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+            model(torch.randn(4, 6)).sum().backward()
+            optimizer.step()
+        return tmp_path / name
+
+    one = trained("one.h5", [1, 1, 1, 1, 1, 0], 1)
+    files = [one, trained("again.h5", [1, 1, 1, 1, 1, 0], 2), trained("other.h5", [1, 1, 1, 1, 0, 0], 3)]
+    shutil.copy(one, tmp_path / "copy.h5")
+    with contextlib.ExitStack() as stack:
+        runs = [stack.enter_context(wdyn.open_run(path)) for path in (*files, tmp_path / "copy.h5")]
+        result = barrier.compute(runs, evaluate=wdyn.evaluator, points=3)
+    alike = {pair for pair, same in zip(result.pairs, result.same_start, strict=True) if same}
+    assert alike == {(0, 1), (1, 3)}
 
 
 def test_the_mark_of_two_per_cent() -> None:

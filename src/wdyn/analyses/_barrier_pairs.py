@@ -31,7 +31,7 @@ class Pair(NamedTuple):
     Attributes:
         lines: (`loss` or `error`, one of LINES) to (A,) values.
         heights: the same to how high the line rises.
-        same_start: whether two different runs begin with the same weights.
+        same_start: whether two different runs begin with the same weights and masks.
         note: what a reader must know; mostly empty.
         not_aligned: why units were not matched; empty where they were.
     """
@@ -126,13 +126,13 @@ def _names(evaluator: Evaluator, first: Run, second: Run) -> list[str]:
 
 
 def _same_start(first: Run, second: Run) -> bool:
-    if first.path == second.path or first.steps[0] != 0 or second.steps[0] != 0:
+    """Whether two recordings begin with the same network, masks included; a run and its copy are one recording."""
+    if first.meta.get("run_id") == second.meta.get("run_id") or first.steps[0] != 0 or second.steps[0] != 0:
         return False
     if first.parameters.keys() != second.parameters.keys():
         return False
     return all(
-        first.state(0, [name], masked=False)[name].tobytes() == second.state(0, [name], masked=False)[name].tobytes()
-        for name in first.parameters
+        first.state(0, [name])[name].tobytes() == second.state(0, [name])[name].tobytes() for name in first.parameters
     )
 
 

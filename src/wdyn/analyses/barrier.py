@@ -40,7 +40,7 @@ class Barrier(Result):
         shown: (A,) float64 from 0 to 1.
         left_out: pair to the reason why it has no line.
         notes: pair to what a reader must know of it.
-        same_start: (P,) bool, whether two different runs begin with the same weights, to the bit.
+        same_start: (P,) bool, whether two different recordings begin with the same weights, to the bit, and masks.
         not_aligned: pair to the reason why its units were not matched.
         loss: along the line, statistics of normalisation layers recomputed at each point where there are any.
         error: share of the examples that are wrong, likewise; NaN where targets are no classes.
