@@ -66,7 +66,8 @@ def test_a_journal_that_was_deleted_is_not_called_whole(tmp_path, packing_on):
 
 
 def test_a_long_list_of_missing_steps_is_summed_up(tmp_path):
-    from wdyn.record.writer import Journal, Missing
+    from wdyn.record.journal import Journal
+    from wdyn.record.missing import Missing
 
     journal = Journal.__new__(Journal)
     journal.missing = [Missing("gap", str(i), 3 * i, 3 * i + 1, 2) for i in range(100)]

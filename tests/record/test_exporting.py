@@ -29,7 +29,7 @@ from tests.record.conftest import really_export
 from tests.record.frames import read
 from tests.record.training import as_bytes, raw, small, train
 from wdyn.journal.frame import Kind
-from wdyn.record import exporting, program, writer
+from wdyn.record import exporting, journal, program
 from wdyn.record.recorder import Recorder
 
 NEVER = exporting.NEVER_CALLED
@@ -424,7 +424,7 @@ def test_what_a_run_cannot_hold_is_not_written(tmp_path, monkeypatch, made, why)
 
 
 def test_a_program_that_the_disk_refuses_is_tried_again(tmp_path, monkeypatch):
-    append, refused = writer.SegmentWriter.append, []
+    append, refused = journal.SegmentWriter.append, []
 
     def full(self, kind, *args, **options):
         if kind is Kind.PROGRAM and not refused:
@@ -432,7 +432,7 @@ def test_a_program_that_the_disk_refuses_is_tried_again(tmp_path, monkeypatch):
             raise OSError(28, "No space left on device")
         append(self, kind, *args, **options)
 
-    monkeypatch.setattr(writer.SegmentWriter, "append", full)
+    monkeypatch.setattr(journal.SegmentWriter, "append", full)
     with pytest.warns(UserWarning, match="No space left"), Recorder(small(), tmp_path / "a.h5") as rec:
         rec._exporter._sample = (4,), np.dtype("f4")
         rec.step()

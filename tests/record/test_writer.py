@@ -18,9 +18,11 @@ from wdyn.journal.frame import Kind, decode
 from wdyn.journal.scan import read_schema, scan, segments
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
+from wdyn.record import journal as journal_of_a_run
 from wdyn.record import writer
+from wdyn.record.journal import Journal
+from wdyn.record.missing import Missing
 from wdyn.record.recorder import Recorder
-from wdyn.record.writer import Journal, Missing
 
 SCHEMA = Schema((TensorSpec("w", "weight", "float32", (2,)),), {})
 
@@ -32,8 +34,8 @@ class Disk:
         self.refuse = lambda kind, step: False
         self.write = os.writev
         monkeypatch.setattr(os, "writev", self.writev)
-        monkeypatch.setattr(writer, "FIRST_PAUSE", 0.0)
-        monkeypatch.setattr(writer, "LONGEST_PAUSE", 0.0)
+        monkeypatch.setattr(journal_of_a_run, "FIRST_PAUSE", 0.0)
+        monkeypatch.setattr(journal_of_a_run, "LONGEST_PAUSE", 0.0)
 
     def writev(self, descriptor, parts):
         header = decode(parts[0])
@@ -84,8 +86,8 @@ def test_a_disk_that_stays_full(tmp_path, disk):
 
 
 def test_the_disk_is_left_alone_for_a_while(tmp_path, monkeypatch, disk):
-    monkeypatch.setattr(writer, "FIRST_PAUSE", 5.0)
-    monkeypatch.setattr(writer, "LONGEST_PAUSE", 12.0)
+    monkeypatch.setattr(journal_of_a_run, "FIRST_PAUSE", 5.0)
+    monkeypatch.setattr(journal_of_a_run, "LONGEST_PAUSE", 12.0)
     now = [100.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
     journal = Journal(tmp_path, SCHEMA)
@@ -127,7 +129,7 @@ def test_a_step_is_not_written_without_its_masks(tmp_path, disk):
 
 
 def test_segments_rotate_and_each_can_be_read_alone(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 4_000)
+    monkeypatch.setattr(journal_of_a_run, "SEGMENT_SIZE", 4_000)
     model = small()
     with Recorder(model, tmp_path / "a.h5"):
         seen = train(model, 60)
@@ -143,7 +145,7 @@ def test_segments_rotate_and_each_can_be_read_alone(tmp_path, monkeypatch):
 
 
 def test_each_segment_says_which_masks_hold(tmp_path, monkeypatch):
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 2_000)
+    monkeypatch.setattr(journal_of_a_run, "SEGMENT_SIZE", 2_000)
     model = small()
     prunings = {0: None, 20: (model[0], 5), 45: (model[2], 2)}
     with Recorder(model, tmp_path / "a.h5") as rec:
@@ -177,7 +179,7 @@ def test_each_segment_says_which_masks_hold(tmp_path, monkeypatch):
 
 
 def test_a_segment_whose_masks_were_refused_gets_them_with_the_next_step(tmp_path, monkeypatch, disk):
-    monkeypatch.setattr(writer, "SEGMENT_SIZE", 2_000)
+    monkeypatch.setattr(journal_of_a_run, "SEGMENT_SIZE", 2_000)
     journal = Journal(tmp_path, SCHEMA)
     journal.write(Kind.MASKS, b"now", step=0, time_=0.0)
     refused = []
@@ -193,7 +195,7 @@ def test_a_segment_whose_masks_were_refused_gets_them_with_the_next_step(tmp_pat
 
 @pytest.mark.parametrize("late", [True, False])
 def test_a_sample_that_the_disk_refuses_costs_no_step_and_is_tried_again(tmp_path, monkeypatch, disk, late):
-    monkeypatch.setattr(writer, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(journal_of_a_run, "FIRST_PAUSE", 3600.0)
     refused = []
     disk.refuse = lambda kind, step: kind is Kind.SAMPLE and not (late and refused) and not refused.append(step)
     model, sample = small(), (torch.randn(6, 4), torch.arange(6))
@@ -213,7 +215,7 @@ def test_a_sample_that_the_disk_refuses_costs_no_step_and_is_tried_again(tmp_pat
 
 
 def test_lost_notes_and_scalars_are_counted_and_cost_no_step(tmp_path, monkeypatch, disk):
-    monkeypatch.setattr(writer, "FIRST_PAUSE", 3600.0)
+    monkeypatch.setattr(journal_of_a_run, "FIRST_PAUSE", 3600.0)
     disk.refuse = lambda kind, step: kind in (Kind.METRICS, Kind.NOTE)
     model = small()
     with pytest.warns(UserWarning, match="write|missing") as caught, Recorder(model, tmp_path / "a.h5") as rec:
@@ -329,7 +331,7 @@ def test_an_unforeseen_error_in_the_thread_does_not_stop_training(tmp_path, monk
         append(self, kind, payload, step=step, time=time)
 
     monkeypatch.setattr(SegmentWriter, "append", broken)
-    monkeypatch.setattr(writer, "FIRST_PAUSE", 0.0)
+    monkeypatch.setattr(journal_of_a_run, "FIRST_PAUSE", 0.0)
     monkeypatch.setattr("wdyn.record.snapshot.SPARE_MEMORY", 0)
     model = small()
     with pytest.warns(UserWarning, match="a bug"), Recorder(model, tmp_path / "a.h5"):
@@ -359,7 +361,7 @@ def test_an_error_while_copying_is_a_gap(tmp_path, monkeypatch):
 def test_written_steps_reach_the_disk_every_30_seconds(tmp_path, monkeypatch):
     synced = []
     monkeypatch.setattr(SegmentWriter, "sync", lambda self: synced.append(self.frames))
-    monkeypatch.setattr(writer, "SYNC_EVERY", 0.05)
+    monkeypatch.setattr(journal_of_a_run, "SYNC_EVERY", 0.05)
     model = small()
     with Recorder(model, tmp_path / "a.h5"):
         train(model, 3)

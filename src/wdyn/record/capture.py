@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from wdyn.journal.schema import TensorSpec
 from wdyn.record.snapshot import Buffer, Pool, Snapshot
 
 
@@ -23,14 +25,40 @@ class Camera:
 
     Attributes:
         pool: where a capture's buffer goes back to.
+        settles_later: whether `settle` returns the initial weights even where they are those of the first capture.
     """
 
     def __init__(self, model: nn.Module, snapshot: Snapshot) -> None:
         """Keep a capture of the initial weights until training begins."""
-        self._model, self._snapshot = model, snapshot
+        self._model, self._snapshot, self.settles_later = model, snapshot, False
         self.pool = Pool(snapshot.tensors, snapshot.dtypes)
         self._initial: Captured | None = self.capture()
         self._owned: frozenset[int] = frozenset()
+
+    @property
+    def initial(self) -> Captured | None:
+        """The capture of the initial weights, until training begins."""
+        return self._initial
+
+    @property
+    def tensors(self) -> tuple[TensorSpec, ...]:
+        """What a capture holds, in order."""
+        return self._snapshot.tensors
+
+    @property
+    def step_bytes(self) -> int:
+        """Bytes of a capture."""
+        return sum(spec.nbytes for spec in self.tensors)
+
+    def arrange(self, tensors: Sequence[TensorSpec]) -> None:
+        """Lay captures out in the order of a run's tensors; before any was handed over.
+
+        Raises:
+            ModelChangedError: the model has other tensors.
+        """
+        self._snapshot.arrange(tensors)
+        self.pool = Pool(self._snapshot.tensors, self._snapshot.dtypes)
+        self._initial = self.capture()
 
     def capture(self) -> Captured:
         """Copy the model, waiting for a buffer where all are in use.
@@ -63,7 +91,7 @@ class Camera:
             updated: whether the first update is over, so that the initial weights can no longer be seen.
 
         Returns:
-            The initial weights where they are not those of the first capture.
+            The initial weights where they are not those of the first capture, or were to be settled now.
 
         Raises:
             ModelChangedError: the model has other tensors now.
@@ -71,6 +99,7 @@ class Camera:
         if self._initial is None:
             return None
         initial, self._initial = self._initial, None
+        now: Captured | None = None
         try:
             self._snapshot = self._snapshot.retaken(same_parameters=False)
             self._owned = self._parameters()
@@ -78,9 +107,12 @@ class Camera:
             if now is not None and self._same_weights(initial, now):
                 self.pool.give(now.buffer)
                 now = None
+            if now is None and self.settles_later:
+                now = initial
             return now
         finally:
-            self.pool.give(initial.buffer)
+            if now is not initial:
+                self.pool.give(initial.buffer)
 
     def check(self) -> None:
         """Look for a change that no hook saw, since a model replaced as a whole trains with an optimizer not its own.

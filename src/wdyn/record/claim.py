@@ -86,14 +86,17 @@ def abandon(run_file: Path) -> None:
 
 def _refuse_standing(run_file: Path, path: Path) -> None:
     if os.path.lexists(run_file):
-        raise RunExistsError(f"{path} exists already. A run is never overwritten: give another path or move it away.")
+        raise RunExistsError(
+            f"{path} exists already. A run is never overwritten: give another path, move it away, or go on with it by "
+            f"resume=True."
+        )
 
 
 def _make(folder: Path, run_file: Path, path: Path) -> None:
     try:
         folder.mkdir()  # of any number of processes exactly one succeeds
     except FileExistsError as error:
-        raise RunExistsError(_taken(folder)) from error
+        raise RunExistsError(taken(folder)) from error
     try:
         _refuse_standing(run_file, path)  # another's run may have been packed since, and its folder be gone
         acquire(folder)
@@ -102,11 +105,12 @@ def _make(folder: Path, run_file: Path, path: Path) -> None:
         raise
 
 
-def _taken(folder: Path) -> str:
+def taken(folder: Path) -> str:
+    """What to say of a journal that stands where a new one was wanted."""
     holder = live_holder(folder)
     if holder is not None:
         return f"{folder} is being written by process {holder.pid} on {holder.host}. Give another path."
     return (
         f"{folder} holds what an interrupted recording left, and wdyn.open_run reads it. "
-        f"Give another path or move it away."
+        f"Give another path, move it away, or go on with it by resume=True."
     )

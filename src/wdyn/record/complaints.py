@@ -9,7 +9,8 @@ from pathlib import Path
 
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
-from wdyn.record.writer import Journal, Missing
+from wdyn.record.journal import Journal
+from wdyn.record.missing import Missing
 
 MOST_ROWS = 20  # stretches of missing steps that are listed one by one
 

@@ -18,7 +18,7 @@ from torch.utils.hooks import RemovableHandle
 from wdyn.journal.frame import MOST_PROGRAM, Kind
 from wdyn.record import program
 from wdyn.record.inventory import take_inventory
-from wdyn.record.writer import note
+from wdyn.record.missing import note
 
 OFF = "switched off with program=False"
 NEVER_CALLED = (
@@ -57,7 +57,7 @@ class Exporter:
         model: nn.Module,
         sample: Mapping[str, Array] | None,
         *,
-        wanted: bool | Mapping[str, Any],
+        wanted: bool | Mapping[str, Any] | None,
         active: Callable[[], bool],
         put: Callable[[Kind, bytes], None],
     ) -> None:
@@ -66,7 +66,7 @@ class Exporter:
         Args:
             model: as its user calls it.
             sample: shape and type of its `inputs` serve where the model is never called by itself.
-            wanted: whether to export at all, or the program where it is known.
+            wanted: whether to export at all, or the program where it is known; None where the run has it.
             active: whether this process records.
             put: takes the PROGRAM or NOTE frame.
         """
@@ -79,6 +79,8 @@ class Exporter:
         self._handle: RemovableHandle | None = None
         if isinstance(wanted, Mapping):
             self._take_over(wanted)
+        elif wanted is None:
+            self._tried = self._said = True
         elif wanted:
             self._watch()
         else:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import operator
 import platform
 import uuid
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -75,6 +77,25 @@ def check_arguments(model: object, optimizer: object, schedule: object, when_beh
     owned = {id(parameter) for group in optimizer.param_groups for parameter in group.get("params", ())}
     if not any(id(parameter) in owned for parameter in model.parameters()):
         raise MisuseError(f"this {type(optimizer).__name__} owns no parameter of the model, so it cannot train it.")
+
+
+def checked_resume(resume: object, path: Path | None) -> bool | int:
+    """Whether to go on with the run at a path, or from which step.
+
+    Raises:
+        MisuseError: it is neither, or there is no path.
+    """
+    if isinstance(resume, bool):
+        step: bool | int = resume
+    elif isinstance(resume, SupportsIndex) and operator.index(resume) >= 0:
+        step = operator.index(resume)
+    else:
+        raise MisuseError(f"resume is True, False or the step that the model is at, from 0, but got {resume!r}.")
+    if step is not False and path is None:
+        raise MisuseError(
+            "resume goes on with a run, so give its path as well: Recorder(model, 'runs/a.h5', resume=True)."
+        )
+    return step
 
 
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:

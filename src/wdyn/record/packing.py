@@ -1,4 +1,4 @@
-"""Start the process that turns a journal into its run file, and wait for it."""
+"""Start the processes that turn a journal into its run file and back, and wait for them."""
 
 from __future__ import annotations
 
@@ -19,18 +19,36 @@ def pack(run_file: Path) -> str | None:
     Returns:
         None, or what went wrong; the journal then stands as it was.
     """
+    return _run("wdyn.store.pack", run_file)
+
+
+def unpack(run_file: Path) -> str | None:
+    """Turn a run file back into the journal that it was packed from, so that recording can go on.
+
+    Args:
+        run_file: absolute path of the run.
+
+    Returns:
+        None, or what went wrong; the run file then stands as it was.
+    """
+    return _run("wdyn.store.unpack", run_file)
+
+
+def _run(module: str, run_file: Path) -> str | None:
     # -P keeps files in the working folder that are named like a library from being imported instead of it
-    command = [sys.executable, "-P", "-m", "wdyn.store.pack", str(run_file)]
+    command = [sys.executable, "-P", "-m", module, str(run_file)]
     try:
-        packer = subprocess.Popen(
+        process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True
         )
     except (OSError, RuntimeError) as error:  # RuntimeError: the interpreter is too far into its exit
         return f"the packing process could not be started ({error})"
-    _, said = packer.communicate()
-    if packer.returncode == 0:
+    _, said = process.communicate()
+    if process.returncode == 0:
         return None
-    return _sentence(said.decode(errors="replace")) or f"the packing process ended with exit status {packer.returncode}"
+    return (
+        _sentence(said.decode(errors="replace")) or f"the packing process ended with exit status {process.returncode}"
+    )
 
 
 def _sentence(said: str) -> str:

@@ -14,25 +14,33 @@ from typing import Any, Literal, Self
 from torch import nn
 from torch.optim import Optimizer
 
-from wdyn.errors import MisuseError
 from wdyn.journal.frame import Kind, encode_arrays
 from wdyn.journal.lock import release
-from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
 from wdyn.record import packing
-from wdyn.record.capture import Camera
+from wdyn.record.capture import Camera, Captured
 from wdyn.record.choice import check_each_matches
-from wdyn.record.claim import abandon, checked_path, claim, claim_default, default_path
+from wdyn.record.claim import checked_path, default_path
 from wdyn.record.complaints import Complaints
 from wdyn.record.distributed import is_first_rank
 from wdyn.record.exporting import Exporter
-from wdyn.record.facts import check_arguments, checked_metadata, checked_patterns, checked_sample, facts, single_number
+from wdyn.record.facts import (
+    check_arguments,
+    checked_metadata,
+    checked_patterns,
+    checked_resume,
+    checked_sample,
+    facts,
+    single_number,
+)
 from wdyn.record.hooks import OptimizerHooks, was_skipped
 from wdyn.record.inventory import unwrapped
+from wdyn.record.journal import Journal
+from wdyn.record.missing import note
+from wdyn.record.opening import Wish, open_record
+from wdyn.record.past import Past
 from wdyn.record.schedule import every
 from wdyn.record.snapshot import ModelChangedError, Snapshot
-from wdyn.record.tape import Tape
-from wdyn.record.writer import Journal, Writer, note
 
 WhenBehind = Literal["wait", "skip"]
 EVERY_STEP = every(1)
@@ -69,6 +77,8 @@ class Recorder:
         metadata: Mapping[str, Any] | None = None,
         when_behind: WhenBehind = "wait",
         program: bool | Mapping[str, Any] = True,
+        resume: bool | int = False,
+        max_bytes: int | None = None,
     ) -> None:
         """Record the initial weights as step 0 and attach.
 
@@ -84,6 +94,11 @@ class Recorder:
             when_behind: if the disk is slower than the training, `wait` for it or `skip` steps, which is noted.
             program: keep the forward pass too, so that the run needs no code of the model to run again. The export
                 takes up to some seconds, once, after the first update; `run.program` of the same model spares it.
+            resume: go on with the run that stands at `path`, if there is one, from the step whose weights and buffers
+                the model has; or from the step given, whatever they are. What was recorded after it is replaced.
+            max_bytes: what the recorded steps may take on the disk while the training runs. Where they would take
+                more, every second of them goes, so that the others stay spread over the whole run; the last step of
+                the schedule always stays.
 
         Raises:
             MisuseError: an argument cannot work; the text says which and why.
@@ -91,6 +106,7 @@ class Recorder:
         """
         file = checked_path(path)
         check_arguments(model, optimizer, schedule, when_behind)
+        going_on = checked_resume(resume, file)
         name, self._pid, self.step_count = type(unwrapped(model)).__name__, os.getpid(), 0
         self._closed = not is_first_rank()
         if self._closed:
@@ -104,27 +120,22 @@ class Recorder:
         self._schedule, self._ended = schedule, False
         self._counted_by: str | None = None
         self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
-        self.path = claim_default(name) if file is None else claim(file)
+        wish = Wish(file, name, meta, wait=when_behind == "wait", resume=going_on, max_bytes=max_bytes)
+        opened = open_record(Camera(model, snapshot), wish)
+        self.path, self._tape, self.step_count = opened.path, opened.tape, opened.step
+        self._past, self._found_by_values = opened.past, going_on is True
         self._complaints = Complaints(self.path)
-        self._tape = self._start(model, snapshot, Schema(snapshot.tensors, meta), wait=when_behind == "wait")
         self._attach(model, optimizer, arrays, program=program)
 
-    def _start(self, model: nn.Module, snapshot: Snapshot, schema: Schema, *, wait: bool) -> Tape:
-        try:
-            camera = Camera(model, snapshot)
-            journal = Journal(parts_folder(self.path), schema)
-        except BaseException as error:
-            abandon(self.path)
-            if isinstance(error, OSError):
-                raise MisuseError(f"{self.path} cannot be recorded to ({error}). Choose another folder.") from error
-            raise
-        return Tape(camera, Writer(journal, camera.pool), wait=wait)
-
     def _attach(self, model: nn.Module, optimizer: Optimizer | None, sample: Any, *, program: Any) -> None:
-        if sample is not None:
+        there: frozenset[Kind] = self._past.kinds if self._past else frozenset()
+        if sample is not None and Kind.SAMPLE not in there:
             self._put(Kind.SAMPLE, encode_arrays(sample))
-        self._exporter = Exporter(model, sample, wanted=program, active=lambda: self._active, put=self._put)
-        self._tape.hand_over(self._tape.camera.capture(), self.step_count)
+        wanted = None if Kind.PROGRAM in there else program
+        self._exporter = Exporter(model, sample, wanted=wanted, active=lambda: self._active, put=self._put)
+        if self._past is None:  # else with the first update: only then is it sure which step the model is at
+            self._tape.begin(self.step_count)
+        self._say_trouble()
         self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
         atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
 
@@ -220,8 +231,7 @@ class Recorder:
             return
         self._settle(updated=True)
         self.step_count += 1
-        if self._journal.trouble:
-            self._complaints.trouble(self._journal)
+        self._say_trouble()
         if self._keeps(self.step_count):
             self._record()
         self._exporter.after_update()
@@ -237,8 +247,26 @@ class Recorder:
 
     def _settle(self, *, updated: bool) -> None:
         initial = self._tape.camera.settle(updated=updated)
-        if initial is not None:
-            self._tape.hand_over(initial, self.step_count)
+        if initial is None:
+            return
+        if self._past is not None:
+            self._settle_past(self._past, initial)
+            self._past = None
+        self._tape.hand_over(initial, self.step_count)
+
+    def _settle_past(self, past: Past, initial: Captured) -> None:
+        """Weights may have been loaded after the Recorder was made, so look again which step they are of."""
+        if self._found_by_values:
+            initial.buffer.wait()
+            step = past.find(initial.buffer.payload)
+            if step is None:
+                self._complaints.once(
+                    f"the weights that training goes on with are those of no recorded step, so it is taken to be step "
+                    f"{self.step_count}. Load the checkpoint before making the Recorder, or give resume=STEP"
+                )
+            self.step_count = self.step_count if step is None else step
+        self._tape.go_on(past.until(self.step_count))
+        self._put(Kind.NOTE, note("resumed", f"the recording was resumed at step {self.step_count}"))
 
     def _record(self) -> None:
         self._tape.record(self.step_count)
@@ -249,6 +277,12 @@ class Recorder:
     @property
     def _journal(self) -> Journal:
         return self._tape.writer.journal
+
+    def _say_trouble(self) -> None:
+        if self._journal.trouble:
+            self._complaints.trouble(self._journal)
+        if self._journal.shortage:
+            self._complaints.once("little room", self._journal.shortage)
 
     def _note_newcomers(self) -> None:
         if names := self._tape.camera.unrecorded():

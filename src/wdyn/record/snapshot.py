@@ -145,9 +145,7 @@ class Snapshot:
             fresh = Snapshot(self._model, self._include, self._exclude)
         except MisuseError as error:
             raise ModelChangedError(str(error)) from error
-        if set(fresh.tensors) != set(self.tensors):
-            raise ModelChangedError(_difference(self.tensors, fresh.tensors))
-        fresh._order_as(self)
+        fresh.arrange(self.tensors)
         for old, new in zip(self._bound, fresh._bound, strict=True):
             if same_parameters and old.parameter is not new.parameter:
                 raise ModelChangedError(f"{old.place.name} was replaced by another parameter")
@@ -160,11 +158,18 @@ class Snapshot:
         chosen = set(choose(now, self._include, self._exclude)) - recorded
         return [name for name in now.names("weight") if name in chosen]
 
-    def _order_as(self, other: Snapshot) -> None:
-        """Pruning moves a parameter to the end of its module; the order of a frame's bytes must stay."""
+    def arrange(self, tensors: Sequence[TensorSpec]) -> None:
+        """Take the order of a run's tensors; pruning, for one, moves a parameter to the end of its module.
+
+        Raises:
+            ModelChangedError: the model has others.
+        """
+        if set(tensors) != set(self.tensors):
+            raise ModelChangedError(_difference(tensors, self.tensors))
         bound = {each.place.name: each for each in self._bound}
-        self.tensors, self.dtypes = other.tensors, other.dtypes
-        self._bound = [bound[spec.name] for spec in self.tensors]
+        self.tensors = tuple(tensors)
+        self._bound = [bound[spec.name] for spec in tensors]
+        self.dtypes = [each.dtype for each in self._bound]
 
     def masks(self) -> dict[str, Tensor]:
         """The pruning masks that hold now: bool on the CPU, by the name of the parameter they mask."""

@@ -6,8 +6,11 @@ import time
 
 from wdyn.journal.frame import Kind
 from wdyn.record.capture import Camera, Captured
+from wdyn.record.missing import Missing
+from wdyn.record.past import Past
 from wdyn.record.snapshot import ModelChangedError
-from wdyn.record.writer import Job, Missing, Writer
+from wdyn.record.thinning import Thinning
+from wdyn.record.writer import Job, Writer
 
 
 class Tape:
@@ -18,16 +21,18 @@ class Tape:
         writer: what they are handed over to.
     """
 
-    def __init__(self, camera: Camera, writer: Writer, *, wait: bool) -> None:
+    def __init__(self, camera: Camera, writer: Writer, *, wait: bool, thinning: Thinning | None = None) -> None:
         """Begin with nothing on it.
 
         Args:
             camera: of the model.
             writer: its thread is at work.
             wait: for the disk, where it is slower than the training; else steps are skipped.
+            thinning: keeps the record within its bounds, where it has any.
         """
         self.camera, self.writer = camera, writer
-        self._wait = wait
+        self._wait, self._thinning = wait, thinning
+        self._latest: tuple[int, Captured] | None = None  # the last step, where thinning does not keep it
         self._missing: Missing | None = None  # in a row up to now, not yet handed over
 
     def put(self, kind: Kind, payload: bytes, step: int) -> None:
@@ -36,6 +41,7 @@ class Tape:
 
     def hand_over(self, captured: Captured, step: int) -> None:
         """Hand over a step that was captured."""
+        self._replace_latest(None)
         self.writer.put(Job(Kind.STEP, captured.buffer, step, time.time(), captured.masks))
 
     def record(self, step: int) -> None:
@@ -52,11 +58,15 @@ class Tape:
         except Exception as error:
             self._miss("gap", f"{type(error).__name__}: {error}", step)
             raise
-        if captured is None:
+        if self._thinning is not None and not self._thinning.admits():
+            if captured is not None:
+                self._replace_latest((step, captured))
+        elif captured is None:
             self._miss("skipped", "the disk was slower than the training", step)
         else:
             self.flush()
             self.hand_over(captured, step)
+            self._count(step)
 
     def flush(self) -> None:
         """Hand over what is known to be missing."""
@@ -67,8 +77,31 @@ class Tape:
     def close(self, step: int) -> None:
         """Write all that was handed over, and that the recording was closed after a step."""
         self.flush()
+        if self._latest is not None:  # the end of a training is worth a step that thinning would leave out
+            (last, captured), self._latest = self._latest, None
+            self.hand_over(captured, last)
         self.writer.finish()
         self.writer.journal.close(step)
+
+    def begin(self, step: int) -> None:
+        """Hand over the model as it is before training."""
+        self.hand_over(self.camera.capture(), step)
+        if self._thinning is not None and self._thinning.admits():
+            self._count(step)
+
+    def go_on(self, past: Past) -> None:
+        """Take into account what of a record that stands holds."""
+        if self._thinning is not None:
+            self._thinning.go_on(past.steps, past.stride)
+
+    def _count(self, step: int) -> None:
+        if self._thinning is not None and (thinned := self._thinning.keep(step)) is not None:
+            self.writer.put(thinned)
+
+    def _replace_latest(self, latest: tuple[int, Captured] | None) -> None:
+        if self._latest is not None:
+            self.camera.pool.give(self._latest[1].buffer)
+        self._latest = latest
 
     def _miss(self, what: str, reason: str, step: int) -> None:
         missing = Missing(what, reason, step, step)

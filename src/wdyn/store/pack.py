@@ -9,16 +9,12 @@ import shutil
 import sys
 from pathlib import Path
 
-import numpy as np
-from isal.isal_zlib import crc32
-
 from wdyn.errors import DamagedError, RunFileError, WdynError
 from wdyn.journal.lock import LOCK, Holder, alone, live_holder, runs
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
+from wdyn.store.compare import compare
 from wdyn.store.journal_source import JournalSource, damage_note
-from wdyn.store.packed_source import PackedSource
-from wdyn.store.sources import Array, steps_per_block
 from wdyn.store.write import write_run
 
 _SAID = re.compile(r"error message = '([^']+)'")  # in the text of libhdf5
@@ -68,7 +64,7 @@ def _pack_or_compare(path: Path, folder: Path) -> None:
     source = JournalSource(path)
     try:
         _drop_damaged(source)
-        _compare(path, source) if path.exists() else _pack(path, source)
+        compare(path, source) if path.exists() else _pack(path, source)
     finally:
         source.close()
     _put_away(folder, damaged=any(note["what"] == "damaged" for note in source.meta["notes"]))
@@ -110,7 +106,7 @@ def _pack(path: Path, source: JournalSource) -> None:
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         write_run(temporary, source)
-        _compare(temporary, source)
+        compare(temporary, source)
         _sync(temporary)
         _rename_exclusively(temporary, path)
         _sync(path.parent)
@@ -144,46 +140,6 @@ def _drop_damaged(source: JournalSource) -> None:
     except DamagedError as error:
         source.drop_sample()
         source.meta["notes"].append({"what": "damaged", "reason": f"sample lost: {error}", "step": 0})
-
-
-def _compare(file: Path, source: JournalSource) -> None:
-    """Read a packed file back against the checksums that training itself computed.
-
-    Args:
-        file: the packed file.
-        source: the journal as it was packed, without what is damaged.
-
-    Raises:
-        DamagedError: the file does not hold exactly what the journal holds.
-    """
-    folder = parts_folder(source.path)
-    packed = PackedSource(file)
-    try:
-        same = packed.steps.tolist() == source.steps.tolist() and packed.meta["run_id"] == source.meta["run_id"]
-        same = same and packed.program.text == source.program.text
-        if not same or _frame_checksums(packed, source) != [frame.header.checksum for frame in source.frames]:
-            raise DamagedError(f"{file}: does not hold what its journal holds. The journal {folder.name} stands.")
-    finally:
-        packed.close()
-
-
-def _frame_checksums(packed: PackedSource, source: JournalSource) -> list[int]:
-    """What the checksum of each step's frame would be, had its payload been read from the packed file."""
-    sums = [frame.header.start for frame in source.frames]
-    for name, spec in source.tensors.items():
-        together = steps_per_block(spec, len(sums))
-        for start in range(0, len(sums), together):
-            positions = np.arange(start, min(start + together, len(sums)))
-            for position, values in zip(positions.tolist(), packed.read(name, positions), strict=True):
-                sums[position] = crc32(_as_recorded(values, spec.dtype), sums[position])
-    return sums
-
-
-def _as_recorded(values: Array, dtype: str) -> memoryview:
-    """The bytes a tensor had in its frame."""
-    if dtype == "bfloat16":  # the upper half of the float32 that it was widened to
-        values = (values.view("<u4") >> np.uint32(16)).astype("<u2")
-    return np.ascontiguousarray(values).reshape(-1).view(np.uint8).data
 
 
 def _sync(path: Path) -> None:

@@ -1,0 +1,149 @@
+"""What an earlier recording of a run left, for one that goes on with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from isal.isal_zlib import crc32
+
+from wdyn.errors import DamagedError, MisuseError, RunExistsError
+from wdyn.journal.frame import Buffer, Kind
+from wdyn.journal.lock import release, take_over
+from wdyn.journal.scan import Frame, cut_torn, in_force, read_schema, segments, survey
+from wdyn.journal.schema import Schema
+from wdyn.journal.thin import SUFFIX
+from wdyn.places import parts_folder
+from wdyn.record import packing
+from wdyn.record.claim import taken
+from wdyn.record.thinning import stride_of
+
+
+@dataclass(frozen=True)
+class Past:
+    """A journal that this process has taken over.
+
+    Attributes:
+        schema: of the run; what is recorded from now on must have it too.
+        steps: recorded step to its frame, in order.
+        kinds: of all its frames.
+        number: of the segment that follows.
+        stride: what the steps were thinned with; 1 where they were not.
+    """
+
+    schema: Schema
+    steps: dict[int, Frame]
+    kinds: frozenset[Kind]
+    number: int
+    stride: int = 1
+
+    def until(self, step: int) -> Past:
+        """What holds once the recording has gone on from a step."""
+        return replace(self, steps={each: frame for each, frame in self.steps.items() if each <= step})
+
+    def find(self, payload: Buffer) -> int | None:
+        """The last recorded step with exactly these values, or None.
+
+        Args:
+            payload: every tensor of the schema, raw bytes in order.
+        """
+        for step, frame in reversed(self.steps.items()):
+            header = frame.header
+            # the checksum first: nothing has to be read of the steps that differ
+            if crc32(payload, header.start) == header.checksum and frame.read() == payload:
+                return step
+        return None
+
+    def where(self, payload: Buffer, resume: bool | int, path: Path) -> int:
+        """The step that a recording of these values goes on from.
+
+        Args:
+            payload: the model's values now.
+            resume: a step, or True to find it by the values.
+            path: of the run, for the text of the error.
+
+        Raises:
+            MisuseError: no recorded step has these values.
+        """
+        if resume is not True:
+            return int(resume)
+        step = self.find(payload)
+        if step is None:
+            steps = list(self.steps)
+            has = f"one of its {len(steps)} steps from {steps[0]} to {steps[-1]}" if steps else "its steps, it has none"
+            raise MisuseError(
+                f"{path} cannot be resumed: the model's weights and buffers are not those of {has}. Load the "
+                f"checkpoint before making the Recorder, or say which step it is of, as in resume=1000."
+            )
+        return step
+
+
+def take_up(path: Path) -> Past | None:
+    """Make this process the recorder of a run that another recording left, packed or not.
+
+    Args:
+        path: of the run file.
+
+    Returns:
+        What is there, with this process's lock on it, or None where nothing was recorded.
+
+    Raises:
+        RunExistsError: another process is recording or packing it; it was not touched.
+        MisuseError: it cannot be read or written.
+    """
+    run_file = Path(os.path.abspath(path))
+    folder = parts_folder(run_file)
+    if os.path.lexists(run_file) and (problem := packing.unpack(run_file)):
+        raise MisuseError(f"{path} cannot be resumed: {problem}")
+    if not folder.is_dir():
+        return None
+    try:
+        if take_over(folder) is not None:
+            raise RunExistsError(taken(folder))
+    except BlockingIOError as error:
+        raise RunExistsError(f"{folder} is being packed by another process. Resume when that has ended.") from error
+    except RunExistsError:
+        raise
+    except OSError as error:
+        raise MisuseError(f"{path} cannot be resumed ({error}).") from error
+    try:
+        return _read(folder)
+    except BaseException as error:
+        release(folder)
+        if isinstance(error, OSError):  # of what is damaged too
+            raise MisuseError(f"{path} cannot be resumed: {error}") from error
+        raise
+
+
+def _read(folder: Path) -> Past | None:
+    for left in folder.glob(f"*{SUFFIX}"):  # of a recording that died while it thinned
+        left.unlink()
+    if paths := segments(folder):
+        cut_torn(paths[-1])
+    entries = in_force(survey(folder))
+    schema = read_schema(entries)
+    if schema is None and not entries:
+        shutil.rmtree(folder)  # it died before anything was recorded
+        return None
+    if schema is None:
+        raise MisuseError(
+            f"{folder} has lost what tells its tensors apart, so it cannot be resumed. Give another path."
+        )
+    frames = [entry for entry in entries if isinstance(entry, Frame)]
+    steps = {frame.header.step: frame for frame in frames if frame.header.kind is Kind.STEP}
+    number = int(segments(folder)[-1].stem.removeprefix("seg-")) + 1
+    kinds = frozenset(frame.header.kind for frame in frames)
+    return Past(schema, dict(sorted(steps.items())), kinds, number, stride_of(_notes(frames)))
+
+
+def _notes(frames: list[Frame]) -> Iterator[dict[str, Any]]:
+    for frame in frames:
+        if frame.header.kind is Kind.NOTE:
+            with suppress(DamagedError):
+                yield json.loads(frame.read())

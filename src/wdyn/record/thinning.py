@@ -1,0 +1,107 @@
+"""Which of the steps that a schedule keeps stay in a record of bounded size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wdyn.errors import MisuseError
+from wdyn.record.missing import note
+
+_WHAT = "thinned"
+FEWEST = 8  # steps that a bounded record must have room for
+
+
+@dataclass(frozen=True)
+class Thinned:
+    """What thinning leaves.
+
+    Attributes:
+        keep: the steps that stay.
+        count: of how many.
+        stride: of the steps that the schedule keeps, every `stride`-th stays.
+        step: the last that was recorded.
+    """
+
+    keep: frozenset[int]
+    count: int
+    stride: int
+    step: int
+
+    def note(self) -> bytes:
+        """The payload of its NOTE frame."""
+        said = json.loads(
+            note(_WHAT, f"of the steps that the schedule keeps, one in {self.stride} has room in max_bytes")
+        )
+        return json.dumps({**said, "stride": self.stride}).encode()
+
+
+class Thinning:
+    """Every step at first; every second, fourth, ... of them each time that the record is full.
+
+    So the kept steps are spread over the whole run as evenly as the schedule spreads them, between half as many as fit
+    and all of them, however long the run turns out to be. The first step always stays.
+
+    Attributes:
+        stride: of the steps that the schedule keeps, every `stride`-th stays.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Begin with an empty record.
+
+        Args:
+            most: steps that fit.
+        """
+        self._most, self.stride = most, 1
+        self._kept: list[int] = []
+        self._seen = 0
+
+    def go_on(self, kept: Iterable[int], stride: int) -> None:
+        """Begin with a record that stands.
+
+        Args:
+            kept: steps that are there, in order.
+            stride: what they were thinned with.
+        """
+        self._kept, self.stride = list(kept), stride
+        self._seen = (len(self._kept) - 1) * stride + 1
+
+    def admits(self) -> bool:
+        """Whether the next step of the schedule stays for now."""
+        number, self._seen = self._seen, self._seen + 1
+        return number % self.stride == 0
+
+    def keep(self, step: int) -> Thinned | None:
+        """Count a step in.
+
+        Returns:
+            None, or, where there are more steps now than fit, those that stay.
+        """
+        self._kept.append(step)
+        count = len(self._kept)
+        if count <= self._most:
+            return None
+        self._kept, self.stride = self._kept[::2], self.stride * 2
+        return Thinned(frozenset(self._kept), count, self.stride, step)
+
+
+def stride_of(notes: Iterable[Mapping[str, Any]]) -> int:
+    """What a run's notes say of how it was thinned last; 1 where it was not."""
+    return next((int(each["stride"]) for each in reversed(list(notes)) if each.get("what") == _WHAT), 1)
+
+
+def steps_that_fit(max_bytes: int, step_bytes: int) -> int:
+    """How many steps a bounded record may hold, with room for the segment that is written anew while it is thinned.
+
+    Raises:
+        MisuseError: fewer than is worth recording.
+    """
+    most = max_bytes // step_bytes * 7 // 8
+    if most < FEWEST:
+        raise MisuseError(
+            f"max_bytes={max_bytes:,} has no room for {FEWEST} steps of {step_bytes:,} bytes each. Give at least "
+            f"{step_bytes * FEWEST * 8 // 7 + step_bytes:,}, or leave out tensors with exclude."
+        )
+    return most
