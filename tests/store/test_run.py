@@ -230,22 +230,22 @@ def test_the_bias_is_one_more_column_where_there_is_one(make, tmp_path, walk, rn
 
 
 def test_each_chunk_is_inflated_once(tmp_path, arrays, monkeypatch):
-    from wdyn.store import packed_source
+    from wdyn.store import packed_file
 
     with wdyn.open_run(make_run(tmp_path / "a.h5", arrays)) as run:
-        count, honest = [], packed_source.decompress
-        monkeypatch.setattr(packed_source, "decompress", lambda *a: count.append(1) or honest(*a))
+        count, honest = [], packed_file.decompress
+        monkeypatch.setattr(packed_file, "decompress", lambda *a: count.append(1) or honest(*a))
         list(run.blocks("wide"))
         # 41 steps in bands of 32; rows of 2,500 values in three chunks, one row each
         assert len(count) == 2 * 3 * 3
 
 
 def test_what_was_kept_is_not_inflated_again_and_belongs_to_nobody(tmp_path, arrays, monkeypatch):
-    from wdyn.store import packed_source
+    from wdyn.store import packed_file
 
     path = make_run(tmp_path / "a.h5", arrays)
-    count, honest = [], packed_source.decompress
-    monkeypatch.setattr(packed_source, "decompress", lambda *a: count.append(1) or honest(*a))
+    count, honest = [], packed_file.decompress
+    monkeypatch.setattr(packed_file, "decompress", lambda *a: count.append(1) or honest(*a))
     for keep, again in ((10**9, 0), (0, 18), (32 * 3 * 2500 * 4, 9)):  # room for all, none or 32 of the 41 steps
         with wdyn.open_run(path, keep=keep) as run:
             blocks_of(run, "wide")[:] = 0

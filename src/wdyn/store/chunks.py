@@ -34,7 +34,7 @@ def compress(block: Array) -> bytes:
     return b"".join([*parts, stream.flush()])
 
 
-def decompress(data: bytes, dtype: np.dtype[Any], shape: Sequence[int]) -> Array:
+def decompress(data: bytes | bytearray, dtype: np.dtype[Any], shape: Sequence[int]) -> Array:
     """The values of a stored chunk; never inflates more than the chunk can hold.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import MappingProxyType
@@ -10,10 +9,10 @@ from typing import Any
 
 from wdyn.errors import DamagedError
 from wdyn.journal.frame import MOST_PROGRAM
+from wdyn.store.plain_json import read_json
 
 NO_PROGRAM = "no program"  # `what` of the note that says why there is none
 _DEEPEST = 64  # lists and dicts inside each other; those that wdyn writes have some ten
-_MOST_PARTS = 1 << 20  # lists and dicts in all: each takes many times the memory of its text
 
 
 class StoredProgram:
@@ -76,37 +75,13 @@ def parse_program(text: bytes) -> dict[str, Any]:
     """
     if len(text) > MOST_PROGRAM:
         raise ValueError(f"{len(text):,} bytes, more than {MOST_PROGRAM:,}")
-    if text.count(b"[") + text.count(b"{") > _MOST_PARTS:
-        raise ValueError(f"more than {_MOST_PARTS:,} lists and objects")
-    try:
-        program = json.loads(text.decode(), parse_constant=_refuse)
-    except RecursionError:
-        raise ValueError("lists in lists without end") from None
+    program = read_json(text, deepest=_DEEPEST)
     if not isinstance(program, dict):
         raise ValueError(f"a {type(program).__name__}, no object")
-    _check_depth(program)
     inputs, nodes = program.get("inputs"), program.get("nodes")
     if not isinstance(nodes, list) or not isinstance(inputs, list) or not all(map(_is_input, inputs)):
         raise ValueError("without inputs and nodes")
     return program
-
-
-def _refuse(constant: str) -> None:
-    raise ValueError(f"{constant} is no JSON")
-
-
-def _check_depth(program: Any) -> None:
-    level = [program]
-    for _ in range(_DEEPEST):
-        level = [
-            part
-            for each in level
-            for part in (each.values() if isinstance(each, dict) else each)
-            if isinstance(part, list | dict)
-        ]
-        if not level:
-            return
-    raise ValueError(f"more than {_DEEPEST} lists in each other")
 
 
 def _is_input(entry: object) -> bool:

@@ -94,23 +94,23 @@ def verify(path: Path, *, progress: Callable[[float], object] | None = None) -> 
 
 def _verify_packed(source: PackedSource, report: Callable[[float], object]) -> Verification:
     damaged: list[Damage] = []
-    entries, done = source.table.entries, 0
+    entries, done = source.file.table.entries, 0
     for path, entry in entries.items():
         for offset in grid(entry.shape, entry.chunks):
             try:
                 if entry.chunks is None:
-                    source.whole(path)
+                    source.file.whole(path)
                 else:
-                    source.chunk(path, offset)
+                    source.file.chunk(path, offset)
             except DamagedError:
                 damaged.append(Damage(path, _steps_of(source, path, offset)))
             done += 1
-            report(done / len(source.table.crcs))
+            report(done / len(source.file.table.crcs))
     return Verification(source.path, source.condition, len(entries), done, tuple(dict.fromkeys(damaged)))
 
 
 def _steps_of(source: PackedSource, path: str, offset: tuple[int, ...]) -> tuple[int, int] | None:
-    entry = source.table.entries[path]
+    entry = source.file.table.entries[path]
     if entry.chunks is None:
         return None
     last = min(offset[0] + entry.chunks[0], entry.shape[0]) - 1
