@@ -98,6 +98,19 @@ def checked_resume(resume: object, path: Path | None) -> bool | int:
     return step
 
 
+def checked_bound(max_bytes: object) -> int | None:
+    """What the recorded steps may take, in whole bytes, or None.
+
+    Raises:
+        MisuseError: it is no number of bytes.
+    """
+    if max_bytes is None:
+        return None
+    if isinstance(max_bytes, int | float | np.integer) and max_bytes == max_bytes // 1:  # 2e9 is easily said
+        return int(max_bytes)
+    raise MisuseError(f"max_bytes is a number of bytes, such as 2e9, but got {max_bytes!r}.")
+
+
 def checked_metadata(metadata: Mapping[str, Any] | None) -> dict[str, Any]:
     """The metadata as JSON gives it back.
 

@@ -26,6 +26,7 @@ from wdyn.record.distributed import is_first_rank
 from wdyn.record.exporting import Exporter
 from wdyn.record.facts import (
     check_arguments,
+    checked_bound,
     checked_metadata,
     checked_patterns,
     checked_resume,
@@ -78,7 +79,7 @@ class Recorder:
         when_behind: WhenBehind = "wait",
         program: bool | Mapping[str, Any] = True,
         resume: bool | int = False,
-        max_bytes: int | None = None,
+        max_bytes: float | None = None,
     ) -> None:
         """Record the initial weights as step 0 and attach.
 
@@ -106,7 +107,7 @@ class Recorder:
         """
         file = checked_path(path)
         check_arguments(model, optimizer, schedule, when_behind)
-        going_on = checked_resume(resume, file)
+        going_on, bound = checked_resume(resume, file), checked_bound(max_bytes)
         name, self._pid, self.step_count = type(unwrapped(model)).__name__, os.getpid(), 0
         self._closed = not is_first_rank()
         if self._closed:
@@ -120,7 +121,7 @@ class Recorder:
         self._schedule, self._ended = schedule, False
         self._counted_by: str | None = None
         self._optimizers = set() if optimizer is None else {type(optimizer).__name__}  # those the run knows of
-        wish = Wish(file, name, meta, wait=when_behind == "wait", resume=going_on, max_bytes=max_bytes)
+        wish = Wish(file, name, meta, wait=when_behind == "wait", resume=going_on, max_bytes=bound)
         opened = open_record(Camera(model, snapshot), wish)
         self.path, self._tape, self.step_count = opened.path, opened.tape, opened.step
         self._past, self._found_by_values = opened.past, going_on is True

@@ -16,7 +16,7 @@ from isal.isal_zlib import crc32
 from wdyn.errors import DamagedError, RunFileError
 from wdyn.journal.frame import MOST_PROGRAM, Kind, decode_arrays
 from wdyn.journal.lock import live_holder
-from wdyn.journal.scan import Frame, Hole, in_force, read_schema, survey
+from wdyn.journal.scan import Frame, Hole, in_force, read_schema, segments, survey
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
 from wdyn.store.holes import Loss, losses
@@ -44,6 +44,7 @@ class JournalSource:
         self._open: dict[Path, int] = {}
         folder = parts_folder(path)
         recording = live_holder(folder) is not None
+        self._inodes = {path: path.stat().st_ino for path in segments(folder)}
         entries = in_force(survey(folder))
         self.schema = _schema(entries, folder, path)
         self.written = tuple(entry for entry in entries if isinstance(entry, Frame))
@@ -170,7 +171,12 @@ class JournalSource:
         if path not in self._open:
             if len(self._open) == _MOST_OPEN:
                 self.close()
-            self._open[path] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            inode = os.fstat(descriptor).st_ino
+            if self._inodes.setdefault(path, inode) != inode:
+                os.close(descriptor)
+                raise RunFileError(f"{self.path}: was thinned to keep within max_bytes meanwhile. Open the run again.")
+            self._open[path] = descriptor
         return self._open[path]
 
     @contextmanager
