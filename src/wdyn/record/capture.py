@@ -46,6 +46,11 @@ class Camera:
         return self._snapshot.tensors
 
     @property
+    def sharded(self) -> bool:
+        """Whether all processes must capture together."""
+        return self._snapshot.sharded
+
+    @property
     def step_bytes(self) -> int:
         """Bytes of a capture."""
         return sum(spec.nbytes for spec in self.tensors)
@@ -56,9 +61,16 @@ class Camera:
         Raises:
             ModelChangedError: the model has other tensors.
         """
+        views = {spec.name: i for i, spec in enumerate(self.tensors)}
         self._snapshot.arrange(tensors)
-        self.pool = Pool(self._snapshot.tensors, self._snapshot.dtypes)
-        self._initial = self.capture()
+        assert self._initial is not None
+        before, self.pool = self._initial, Pool(self._snapshot.tensors, self._snapshot.dtypes)
+        before.buffer.wait()
+        buffer = self.pool.take(wait=True, pinned=self._snapshot.on_cuda)
+        assert buffer is not None  # a new pool has one
+        for spec, view in zip(self.tensors, buffer.views, strict=True):
+            view.copy_(before.buffer.views[views[spec.name]])
+        self._initial = Captured(buffer, before.masks)
 
     def capture(self) -> Captured:
         """Copy the model, waiting for a buffer where all are in use.
@@ -72,7 +84,8 @@ class Camera:
 
     def try_capture(self, *, wait: bool) -> Captured | None:
         """`capture`, or None where no buffer is free and `wait` is False."""
-        buffer = self.pool.take(wait=wait, pinned=self._snapshot.on_cuda)
+        # where tensors are gathered, no process may leave a step out
+        buffer = self.pool.take(wait=wait or self.sharded, pinned=self._snapshot.on_cuda)
         if buffer is None:
             return None
         try:

@@ -57,7 +57,7 @@ class Exporter:
         model: nn.Module,
         sample: Mapping[str, Array] | None,
         *,
-        wanted: bool | Mapping[str, Any] | None,
+        wanted: bool | Mapping[str, Any] | str | None,
         active: Callable[[], bool],
         put: Callable[[Kind, bytes], None],
     ) -> None:
@@ -66,7 +66,8 @@ class Exporter:
         Args:
             model: as its user calls it.
             sample: shape and type of its `inputs` serve where the model is never called by itself.
-            wanted: whether to export at all, or the program where it is known; None where the run has it.
+            wanted: whether to export at all, or the program where it is known, or why there will be none; None where
+                the run has it.
             active: whether this process records.
             put: takes the PROGRAM or NOTE frame.
         """
@@ -81,11 +82,11 @@ class Exporter:
             self._take_over(wanted)
         elif wanted is None:
             self._tried = self._said = True
-        elif wanted:
+        elif wanted is True:
             self._watch()
         else:
             self._tried = True
-            self._say(OFF)
+            self._say(wanted or OFF)
 
     def _take_over(self, known: Mapping[str, Any]) -> None:
         self._tried = self._said = True

@@ -18,6 +18,7 @@ from torch.optim import Optimizer
 
 from wdyn._version import __version__
 from wdyn.errors import MisuseError
+from wdyn.record.distributed import class_name
 from wdyn.record.inventory import unwrapped
 from wdyn.record.layers import find_layers
 from wdyn.record.schedule import describe
@@ -43,7 +44,7 @@ def facts(
         "wdyn": __version__,
         "run_id": uuid.uuid4().hex,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": type(unwrapped(model)).__name__,
+        "model": class_name(unwrapped(model)),
         "torch": str(torch.__version__),
         "python": platform.python_version(),
         "optimizer": None if optimizer is None else type(optimizer).__name__,
@@ -165,6 +166,17 @@ def single_number(value: Any) -> float:
     if isinstance(value, str | bytes):
         raise TypeError(f"{value!r} is text")
     return float(value.item() if hasattr(value, "item") else value)
+
+
+def single_numbers(values: Mapping[str, Any]) -> tuple[dict[str, float], dict[str, str]]:
+    """Those values that are single numbers, and what is wrong with the others."""
+    numbers, others = {}, {}
+    for name, value in values.items():
+        try:
+            numbers[name] = single_number(value)
+        except Exception as error:  # a value may raise anything
+            others[name] = str(error)
+    return numbers, others
 
 
 def _whole(digits: str) -> int:

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.utils.parametrize import ParametrizationList
 
 from wdyn.journal.schema import TensorSpec
+from wdyn.record.distributed import class_name
 from wdyn.record.inventory import Place, join
 from wdyn.record.snapshot import Snapshot
 
@@ -98,7 +99,7 @@ def _row(place: Place, spec: TensorSpec, *, bias: str | None, name: str, axis: i
     return {
         "name": name or place.key, "parameter": spec.name, "rows": rows,
         "columns": math.prod(spec.shape) // rows if rows else 0,
-        "axis": axis, "start": 0, "groups": groups, "kind": type(place.module).__name__, "bias": bias,
+        "axis": axis, "start": 0, "groups": groups, "kind": class_name(place.module), "bias": bias,
     }  # fmt: skip
 
 
@@ -117,4 +118,4 @@ def _reason(place: Place, spec: TensorSpec) -> str:
         return "a single value, so no direction"
     if len(spec.shape) == 1:
         return "one value per unit (bias or scale), so no direction"
-    return f"parameter of a {type(place.module).__name__}, and wdyn does not know which axis counts its neurons"
+    return f"parameter of a {class_name(place.module)}, and wdyn does not know which axis counts its neurons"

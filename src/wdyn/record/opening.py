@@ -16,13 +16,14 @@ from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
 from wdyn.record.capture import Camera
 from wdyn.record.claim import abandon, claim, claim_default
+from wdyn.record.distributed import from_first_rank
 from wdyn.record.journal import SEGMENT_SIZE, Journal
 from wdyn.record.past import Past, take_up
 from wdyn.record.room import Room
 from wdyn.record.snapshot import ModelChangedError
 from wdyn.record.tape import Tape
 from wdyn.record.thinning import Thinning, steps_that_fit
-from wdyn.record.writer import Writer
+from wdyn.record.writer import NoWriter, Writer
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,14 @@ class Opened:
         path: absolute path of the run file.
         tape: what takes the steps.
         step: the step that the model is at.
-        past: what stood already, where the recording is resumed.
+        resumed: whether the recording goes on with one that stood.
+        past: what stood; None where this process writes nothing.
     """
 
     path: Path
     tape: Tape
     step: int = 0
+    resumed: bool = False
     past: Past | None = None
 
 
@@ -64,6 +67,19 @@ class Wish:
 
 
 def open_record(camera: Camera, wish: Wish) -> Opened:
+    """`open_here`; of several processes that capture together, in the first, and the others follow it."""
+    if not camera.sharded:
+        return open_here(camera, wish)
+
+    def act() -> tuple[Opened, tuple[Path, int, bool]]:
+        opened = open_here(camera, wish)
+        return opened, (opened.path, opened.step, opened.resumed)
+
+    own, (path, step, resumed) = from_first_rank(act)
+    return own or Opened(path, Tape(camera, NoWriter(camera.pool), wait=True), step, resumed)
+
+
+def open_here(camera: Camera, wish: Wish) -> Opened:
     """Claim the run file and begin its journal, or take up the one that stands.
 
     Raises:
@@ -88,8 +104,7 @@ def _go_on(camera: Camera, wish: Wish, past: Past) -> Opened:
     with _undone_by(lambda: release(parts_folder(path)), path):
         step = _place(camera, wish, past)
         tape = _tape(camera, wish, path, past.schema, past=past.until(step))
-        tape.writer.masks_known = Kind.MASKS not in past.kinds
-        return Opened(path, tape, step, past)
+        return Opened(path, tape, step, resumed=True, past=past)
 
 
 def _place(camera: Camera, wish: Wish, past: Past) -> int:
@@ -114,7 +129,8 @@ def _tape(camera: Camera, wish: Wish, path: Path, schema: Schema, *, past: Past 
     thinning = None if bound is None else Thinning(steps_that_fit(bound, size))
     if thinning is not None and past is not None:
         thinning.go_on(past.steps, past.stride)
-    return Tape(camera, Writer(journal, camera.pool), wait=wish.wait, thinning=thinning)
+    masks_known = past is None or Kind.MASKS not in past.kinds
+    return Tape(camera, Writer(journal, camera.pool, masks_known), wait=wish.wait, thinning=thinning)
 
 
 @contextmanager

@@ -24,6 +24,11 @@ from wdyn.record import packing
 from wdyn.record.claim import taken
 from wdyn.record.thinning import stride_of
 
+FOUND_NOWHERE = (
+    "the weights that training goes on with are those of no recorded step, and are taken to be of the one found when "
+    "the Recorder was made. Load the checkpoint before making it, or give resume=STEP"
+)
+
 
 @dataclass(frozen=True)
 class Past:

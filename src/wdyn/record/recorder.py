@@ -22,7 +22,7 @@ from wdyn.record.capture import Camera, Captured
 from wdyn.record.choice import check_each_matches
 from wdyn.record.claim import checked_path, default_path
 from wdyn.record.complaints import Complaints
-from wdyn.record.distributed import is_first_rank
+from wdyn.record.distributed import SHARDED, class_name, is_first_rank, is_sharded
 from wdyn.record.exporting import Exporter
 from wdyn.record.facts import (
     check_arguments,
@@ -32,14 +32,14 @@ from wdyn.record.facts import (
     checked_resume,
     checked_sample,
     facts,
-    single_number,
+    single_numbers,
 )
 from wdyn.record.hooks import OptimizerHooks, was_skipped
 from wdyn.record.inventory import unwrapped
 from wdyn.record.journal import Journal
 from wdyn.record.missing import note
 from wdyn.record.opening import Wish, open_record
-from wdyn.record.past import Past
+from wdyn.record.past import FOUND_NOWHERE, Past
 from wdyn.record.schedule import every
 from wdyn.record.snapshot import ModelChangedError, Snapshot
 
@@ -55,7 +55,7 @@ class Recorder:
     without a torch optimizer call `step()`. Where both happen, what came first counts and the other is ignored.
 
     Where several processes train one model with torch.distributed, the first of them records; in the others a Recorder
-    checks its arguments and does nothing more.
+    checks its arguments and does nothing more, but for gathering the tensors of a model that is spread over them all.
 
     Once made, a Recorder never raises into the training: it warns, and `close()` says what is missing. It stays at
     work until `close()`, the end of its `with` block or the interpreter's exit, even if no name refers to it.
@@ -108,8 +108,8 @@ class Recorder:
         file = checked_path(path)
         check_arguments(model, optimizer, schedule, when_behind)
         going_on, bound = checked_resume(resume, file), checked_bound(max_bytes)
-        name, self._pid, self.step_count = type(unwrapped(model)).__name__, os.getpid(), 0
-        self._closed = not is_first_rank()
+        name, self._pid, self.step_count = class_name(unwrapped(model)), os.getpid(), 0
+        self._closed = not is_first_rank() and not any(is_sharded(each) for each in model.parameters())
         if self._closed:
             self.path = Path(os.path.abspath(file or default_path(name)))
             return
@@ -127,16 +127,18 @@ class Recorder:
         self._past, self._found_by_values = opened.past, going_on is True
         self._complaints = Complaints(self.path)
         self._attach(model, optimizer, arrays, program=program)
+        if not opened.resumed:  # else with the first update: only then is it sure which step the model is at
+            self._tape.begin(self.step_count)
+        self._say_trouble()
 
     def _attach(self, model: nn.Module, optimizer: Optimizer | None, sample: Any, *, program: Any) -> None:
         there: frozenset[Kind] = self._past.kinds if self._past else frozenset()
         if sample is not None and Kind.SAMPLE not in there:
             self._put(Kind.SAMPLE, encode_arrays(sample))
         wanted = None if Kind.PROGRAM in there else program
+        if wanted is True and self._tape.camera.sharded:
+            wanted = SHARDED
         self._exporter = Exporter(model, sample, wanted=wanted, active=lambda: self._active, put=self._put)
-        if self._past is None:  # else with the first update: only then is it sure which step the model is at
-            self._tape.begin(self.step_count)
-        self._say_trouble()
         self._hooks = OptimizerHooks(optimizer, owns=self._owns, before=self._before, after=self._after)
         atexit.register(self.close)  # also keeps a Recorder alive to which no name refers
 
@@ -175,13 +177,17 @@ class Recorder:
         self._exporter.close()
         self._hooks.detach()
         self._tape.close(self.step_count)
-        with suppress(OSError):
-            release(parts_folder(self.path))
         self._closed = True
         atexit.unregister(self.close)
+        if self._journal is not None:
+            self._end_journal(self._journal, failed=failed)
+
+    def _end_journal(self, journal: Journal, *, failed: bool) -> None:
+        with suppress(OSError):
+            release(parts_folder(self.path))
         if not self.step_count and not self._ended and not failed:
             self._complaints.once("no optimizer updated the model, so only step 0 is recorded. Call rec.step() instead")
-        self._complaints.missing(self._journal)
+        self._complaints.missing(journal)
         self._pack()
 
     def _pack(self) -> None:
@@ -257,14 +263,11 @@ class Recorder:
 
     def _settle_past(self, past: Past, initial: Captured) -> None:
         """Weights may have been loaded after the Recorder was made, so look again which step they are of."""
-        if self._found_by_values:
+        if self._found_by_values and not self._tape.camera.sharded:  # else the others would count other steps
             initial.buffer.wait()
             step = past.find(initial.buffer.payload)
             if step is None:
-                self._complaints.once(
-                    f"the weights that training goes on with are those of no recorded step, so it is taken to be step "
-                    f"{self.step_count}. Load the checkpoint before making the Recorder, or give resume=STEP"
-                )
+                self._complaints.once(FOUND_NOWHERE, f"step {self.step_count}")
             self.step_count = self.step_count if step is None else step
         self._tape.go_on(past.until(self.step_count))
         self._put(Kind.NOTE, note("resumed", f"the recording was resumed at step {self.step_count}"))
@@ -276,14 +279,17 @@ class Recorder:
         self._tape.put(kind, payload, self.step_count)
 
     @property
-    def _journal(self) -> Journal:
+    def _journal(self) -> Journal | None:
+        """What this process writes; of several that capture together, only the first does."""
         return self._tape.writer.journal
 
     def _say_trouble(self) -> None:
-        if self._journal.trouble:
-            self._complaints.trouble(self._journal)
-        if self._journal.shortage:
-            self._complaints.once("little room", self._journal.shortage)
+        if (journal := self._journal) is None:
+            return
+        if journal.trouble:
+            self._complaints.trouble(journal)
+        if journal.shortage:
+            self._complaints.once("little room", journal.shortage)
 
     def _note_newcomers(self) -> None:
         if names := self._tape.camera.unrecorded():
@@ -292,12 +298,9 @@ class Recorder:
             self._complaints.once(f"not recorded are {reason}. Make a new Recorder after such a change")
 
     def _log(self, scalars: Mapping[str, Any]) -> None:
-        values = {}
-        for name, value in scalars.items():
-            try:
-                values[name] = single_number(value)
-            except Exception as error:
-                self._complaints.once("log() takes single numbers, and other values are left out", f"{name}: {error}")
+        values, others = single_numbers(scalars)
+        for name, why in others.items():
+            self._complaints.once("log() takes single numbers, and other values are left out", f"{name}: {why}")
         if values:
             self._put(Kind.METRICS, json.dumps(values).encode())
 

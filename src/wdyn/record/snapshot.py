@@ -13,6 +13,7 @@ from torch.nn.parameter import is_lazy
 from wdyn.errors import MisuseError, WdynError
 from wdyn.journal.schema import ITEM_SIZES, TensorSpec
 from wdyn.record.choice import choose
+from wdyn.record.distributed import is_first_rank, is_sharded, whole
 from wdyn.record.inventory import MASK, Place, take_inventory
 
 SPARE_MEMORY = 256 * 2**20  # bytes of buffers beyond the two that are always allowed
@@ -84,6 +85,7 @@ class Snapshot:
         tensors: what is recorded; larger items first, so that every tensor in a buffer is aligned.
         dtypes: their torch types.
         on_cuda: whether one of them is on a CUDA device.
+        sharded: whether one of them is spread over processes, so that all of them must copy at the same steps.
     """
 
     def __init__(self, model: nn.Module, include: Sequence[str], exclude: Sequence[str]) -> None:
@@ -101,6 +103,7 @@ class Snapshot:
         self._edges = list(dict.fromkeys(edge for place in places for edge in place.edges))
         self.dtypes = [bound.dtype for bound in self._bound]
         self.on_cuda = any(place.tensor().is_cuda for place in places)
+        self.sharded = any(is_sharded(place.tensor()) for place in places)
 
     def is_current(self) -> bool:
         """Whether the model still holds the tensors where they were; takes microseconds."""
@@ -117,6 +120,9 @@ class Snapshot:
         sources = self._sources()
         if sources is None:
             return False
+        if self.sharded:
+            self._gather(buffer, sources)
+            return True
         devices = {tensor.device for tensor in sources if tensor.is_cuda}
         with torch.no_grad():
             torch._foreach_copy_(buffer.views, sources, non_blocking=bool(devices))
@@ -125,6 +131,16 @@ class Snapshot:
             event.record(torch.cuda.current_stream(device))
             buffer.events.append(event)
         return True
+
+    def _gather(self, buffer: Buffer, sources: list[Tensor]) -> None:
+        """Copy one whole tensor after the other, in an order that all processes keep; the first alone needs them."""
+        names = [spec.name for spec in self.tensors]
+        keeps = is_first_rank()
+        with torch.no_grad():
+            for _, view, source in sorted(zip(names, buffer.views, sources, strict=True), key=lambda each: each[0]):
+                tensor = whole(source)
+                if keeps:
+                    view.copy_(tensor)
 
     def _sources(self) -> list[Tensor] | None:
         if any(parent._modules.get(key) is not child for parent, key, child in self._edges):

@@ -10,7 +10,7 @@ from wdyn.record.missing import Missing
 from wdyn.record.past import Past
 from wdyn.record.snapshot import ModelChangedError
 from wdyn.record.thinning import Thinning
-from wdyn.record.writer import Job, Writer
+from wdyn.record.writer import Job, NoWriter, Writer
 
 
 class Tape:
@@ -21,7 +21,9 @@ class Tape:
         writer: what they are handed over to.
     """
 
-    def __init__(self, camera: Camera, writer: Writer, *, wait: bool, thinning: Thinning | None = None) -> None:
+    def __init__(
+        self, camera: Camera, writer: Writer | NoWriter, *, wait: bool, thinning: Thinning | None = None
+    ) -> None:
         """Begin with nothing on it.
 
         Args:
@@ -80,8 +82,7 @@ class Tape:
         if self._latest is not None:  # the end of a training is worth a step that thinning would leave out
             (last, captured), self._latest = self._latest, None
             self.hand_over(captured, last)
-        self.writer.finish()
-        self.writer.journal.close(step)
+        self.writer.close(step)
 
     def begin(self, step: int) -> None:
         """Hand over the model as it is before training."""

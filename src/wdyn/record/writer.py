@@ -41,8 +41,8 @@ class Writer:
 
     journal: Journal
     pool: Pool
-    _queue: SimpleQueue[Job | Missing | Thinned | None] = field(default_factory=SimpleQueue)
     masks_known: bool = True
+    _queue: SimpleQueue[Job | Missing | Thinned | None] = field(default_factory=SimpleQueue)
     _masks: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     _unheard: int = 0  # calls of log() while the queue was full
 
@@ -63,6 +63,11 @@ class Writer:
         self._queue.put(None)
         self._thread.join()
         self.journal.lost_metrics += self._unheard
+
+    def close(self, step: int) -> None:
+        """Write all that was handed over, and that the recording was closed after a step."""
+        self.finish()
+        self.journal.close(step)
 
     def _run(self) -> None:
         while True:
@@ -112,3 +117,19 @@ class Writer:
             return False
         self._masks, self.masks_known = masks, True
         return True
+
+
+@dataclass
+class NoWriter:
+    """Takes what a process hands over that takes part in gathering and writes nothing."""
+
+    pool: Pool
+    journal: None = None
+
+    def put(self, job: object) -> None:
+        """Give a step's buffer back."""
+        if isinstance(job, Job) and not isinstance(job.payload, bytes):
+            self.pool.give(job.payload)
+
+    def close(self, step: int) -> None:
+        """Nothing was written."""
