@@ -330,6 +330,21 @@ def test_a_run_that_says_nothing_is_audited_by_its_zeros(ticket):
         audit(lie, start=(dense, 99))
 
 
+def test_what_a_loop_sets_to_zero_after_the_update_is_said_to_come_too_late(tmp_path):
+    model = nn.Sequential(nn.Linear(6, 8), nn.Linear(8, 6))
+    mask = torch.arange(48).reshape(8, 6) % 2 == 0
+    model[0].weight.data *= mask
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    with Recorder(model, tmp_path / "a.h5", program=False):
+        for _ in range(2):
+            model(torch.randn(5, 6)).square().mean().backward()
+            optimizer.step()
+            model[0].weight.data *= mask
+    found = audit(tmp_path / "a.h5")
+    assert "as the optimizer left it: what the training loop sets to zero later" in found["zeros"].text
+    assert "24 weights are pruned, 75.00% are left" in found["sparse"].text  # of 96 in both layers
+
+
 def test_which_zeros_are_a_mask():
     few, many, all_zero, none = (np.ones(1000) for _ in range(4))
     few[:3], many[:400], all_zero[:] = 0, 0, 0

@@ -13,6 +13,7 @@ from wdyn.store.run import Run
 from wdyn.tickets._audit_promise import Array, Promise, Violation, counted, first_of, unchecked, verdict
 
 WINDOW = 32  # steps that are read together, as long as a stored chunk
+_AFTER = "as the optimizer left it: what the training loop sets to zero later, no file shows"
 FEWEST = 0.01  # share of a parameter: fewer exact zeros may be the work of chance, mostly of 16-bit initial values
 
 
@@ -108,7 +109,7 @@ def check_sparse(run: Run, mask: TicketMask, kind: str | None, total: Mapping[st
         return unchecked("sparse", "it calls itself a dense network, and no weight of it is pruned.")
     if not pruned:
         return _dense(run, mask, total)
-    whole = {**{name: each.size for name, each in mask.masks.items()}, **total}
+    whole = {**{name: each.size for name, each in mask.masks.items()}, **(total or _sizes(run))}
     left = 1 - sum(pruned.values()) / max(sum(whole.values()), 1)
     how = "recorded masks" if mask.recorded else f"exact zeros at step {mask.zeros_at}, as no mask was recorded"
     return verdict("sparse", f"{counted(sum(pruned.values()))} are pruned, {left:.2%} are left ({how}).")
@@ -121,11 +122,16 @@ def _dense(run: Run, mask: TicketMask, total: Mapping[str, int]) -> Promise:
             f"{mask.hidden[0]} and the like make the weights, which were not recorded themselves. Prune with "
             "torch.nn.utils.prune, whose masks are recorded.",
         )
-    names = total or {n: 0 for n, spec in run.parameters.items() if spec.role == "weight" and len(spec.shape) > 1}
     text = "no weight is pruned, so this is a dense network"
-    step = int(run.steps[0])
-    whole = {name: int(np.prod(run.parameters[name].shape)) for name in names if name in run.parameters}
+    step, sizes = int(run.steps[0]), _sizes(run)
+    whole = {name: sizes[name] for name in total if name in sizes} if total else sizes
     return verdict("sparse", "", [Violation(name, step, size, None, text) for name, size in whole.items()])
+
+
+def _sizes(run: Run) -> dict[str, int]:
+    """Weights of each parameter of two axes or more, which pruning may take."""
+    specs = {name: spec for name, spec in run.parameters.items() if spec.role == "weight" and len(spec.shape) > 1}
+    return {name: int(np.prod(spec.shape)) for name, spec in specs.items()}
 
 
 def check_mask(run: Run, mask: TicketMask) -> Promise:
@@ -198,18 +204,20 @@ def _woken(
             for at, block in part.history(name):
                 awake = (block != 0) & pruned  # NaN is not zero either
                 if (steps_of := np.flatnonzero(awake.reshape(len(block), -1).any(1))).size:
-                    return _violation(
-                        name, int(part.steps[at + steps_of[0]]), block[steps_of[0]], awake[steps_of[0]]
-                    ), damage
+                    first = int(steps_of[0])
+                    woken = _violation(
+                        name, int(part.steps[at + first]), block[first], awake[first], recorded=mask.recorded
+                    )
+                    return woken, damage
         except DamagedError as error:
             damage.append(str(error))
         progress(float(np.searchsorted(run.steps, steps[-1]) + 1) / len(run.steps))
     return None, damage
 
 
-def _violation(name: str, step: int, values: Array, awake: Array) -> Violation:
+def _violation(name: str, step: int, values: Array, awake: Array, *, recorded: bool) -> Violation:
     text = f"{counted(int(awake.sum()), 'pruned weight')} woke up, to {values[awake][0]:.6g}"
-    return Violation(name, step, int(awake.sum()), first_of(awake), text)
+    return Violation(name, step, int(awake.sum()), first_of(awake), text if recorded else f"{text}, {_AFTER}")
 
 
 def _stretches(run: Run, mask: TicketMask, name: str) -> Iterator[tuple[Array, Array]]:
