@@ -358,6 +358,8 @@ def test_weights_that_ran_away(tmp_path: Path, rng: np.random.Generator) -> None
     with saved(tmp_path / "a.h5", fresh(perceptron, 1), model, sample=vectors(rng)) as run:
         result = barrier.compute([run, run], evaluate=wdyn.evaluator, steps=(0, 1))
     assert np.isnan(result.loss_barrier[0])
+    assert np.isnan(result.error_barrier[0])  # though it has a class for each example, the first one
+    assert not list(barrier.findings(result))
     assert np.isfinite(result.loss[0, 0])
     assert "not finite" in next(iter(result.not_aligned.values()))
 

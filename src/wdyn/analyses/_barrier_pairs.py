@@ -189,6 +189,9 @@ def _summed(
         values = np.stack([each.loss for each in scored[line]])
         lines["loss", line], heights["loss", line] = values.mean(axis=1), height(values, shares)
         if all(each.right is not None for each in scored[line]):
-            values = np.stack([1 - each.right for each in scored[line] if each.right is not None])
+            wrong = np.stack([1 - each.right for each in scored[line] if each.right is not None])
+            values = np.where(
+                np.isnan(values), np.nan, wrong
+            )  # of outputs that are no numbers the first class is taken
             lines["error", line], heights["error", line] = values.mean(axis=1), height(values, shares, resolution=1.0)
     return lines, heights
