@@ -13,7 +13,7 @@ from wdyn import open_run
 from wdyn.errors import MisuseError
 from wdyn.intervals import mean_interval
 from wdyn.tickets.controls import Comparison, Controls
-from wdyn.tickets.lottery import Lottery, read_experiment, told
+from wdyn.tickets.lottery import Lottery, read_experiment, told, verdicts
 from wdyn.tickets.search import Search
 from wdyn_cli.main import main
 
@@ -99,6 +99,12 @@ def test_runs_that_diverged_are_not_counted_into_a_mean_in_silence(tmp_path: Pat
     kinds = [Comparison(1, "dense", "val_loss", values, mean_interval(values), None)]
     text = told(Lottery(Search(tmp_path, None, ()), Controls(tmp_path, (), tuple(kinds))))
     assert re.search(r"dense +val_loss +2 of 3 +0\.6 \[", text)
+
+
+def test_metrics_that_tell_nothing_give_no_verdict_and_this_is_said(tmp_path: Path) -> None:
+    kinds = [Comparison(1, "dense", "f1", (1.0,), mean_interval((1.0,)), None)]
+    assert verdicts(Controls(tmp_path, (), tuple(kinds)))[0].startswith("No verdict: log an accuracy")
+    assert verdicts(Controls(tmp_path, (), ()))[0].endswith("Logged: nothing that all runs of a kind have.")
 
 
 def test_data_are_handed_over(file: Path) -> None:

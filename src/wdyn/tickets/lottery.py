@@ -137,6 +137,9 @@ def verdicts(controls: Controls) -> list[str]:
     """
     names = list(dict.fromkeys(each.metric for each in controls.comparisons))
     metric = min((name for name in names if _large(name) or _small(name)), key=_telling, default=None)
+    if metric is None:
+        logged = ", ".join(names) or "nothing that all runs of a kind have"
+        return [f"No verdict: log an accuracy, score, loss, error or perplexity under such a name. Logged: {logged}."]
     found = [each for each in controls.comparisons if each.metric == metric and each.lead is not None]
     return [sentence for each in found for sentence in _verdict(each)]
 
