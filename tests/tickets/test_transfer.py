@@ -12,7 +12,7 @@ from tests.tickets.lottery_kit import content, small, training
 from wdyn import open_run
 from wdyn.errors import MisuseError, RunFileError
 from wdyn.intervals import welch_interval
-from wdyn.tickets import Site, find_ticket, transfer, transfer_matrix
+from wdyn.tickets import Site, find_ticket, run_controls, transfer, transfer_matrix
 
 pytestmark = pytest.mark.usefixtures("packed_here")
 
@@ -81,6 +81,19 @@ def test_transfers_of_another_kind_are_not_taken_for_what_is_asked(tmp_path, cha
     transfer(ticket, **asked, metadata={"dataset": "B"})
     with pytest.raises(MisuseError, match=said):
         transfer(ticket, **{**asked, "metadata": {"dataset": "B"}, **changed})
+
+
+def test_a_control_is_no_ticket_and_one_carried_twice_was_found_where_it_first_was(tmp_path):
+    search = find_ticket(small, training(), folder=tmp_path / "a", rounds=1, metadata={"dataset": "A"})
+    (control,) = run_controls(search, small, training(), kinds=["random_mask"], seeds=1).runs
+    with pytest.raises(MisuseError, match=r"seed1.h5: is a control \(random_mask\)"):
+        transfer(control.file, small, training(), folder=tmp_path / "b", seeds=1)
+    file = search.rounds[1].file
+    for name in "BC":
+        (run,) = transfer(file, small, training(), folder=tmp_path / name, seeds=1, metadata={"dataset": name}).runs
+        file = run.file
+    with open_run(file) as run:
+        assert run.meta["metadata"]["ticket"]["found_on"]["dataset"] == "A"
 
 
 def test_what_cannot_be_carried_is_said(tmp_path):

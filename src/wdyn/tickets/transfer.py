@@ -78,7 +78,8 @@ def transfer(
         The runs.
 
     Raises:
-        MisuseError: an argument cannot work, no masked layer fits, or the folder holds another ticket's runs.
+        MisuseError: an argument cannot work, no masked layer fits, the file is a control's, or the folder holds runs of
+            another ticket or made otherwise.
         RunFileError: the file cannot be read or is not of a search.
         Exception: see `find_ticket`.
     """
@@ -111,7 +112,13 @@ class _Luggage:
 
     def __init__(self, run: Run, model: nn.Module) -> None:
         self.ticket, self.run_id, self.file = ticket_of(run), run.meta["run_id"], Path(os.path.abspath(run.path))
-        self.dataset = run.meta["metadata"].get("dataset")
+        if self.ticket["kind"] not in ("ticket", "transferred", "dense"):  # a dense one masks nothing, as is said below
+            raise MisuseError(
+                f"{run.path}: is a control ({self.ticket['kind']}), whose mask or start was found on no data. Give the "
+                "ticket's own run."
+            )
+        found_on = self.ticket.get("found_on") or {}  # a ticket that was carried before was found where it first was
+        self.dataset = found_on.get("dataset") if found_on else run.meta["metadata"].get("dataset")
         places = take_inventory(model).places
         shapes = {name: tuple(place.tensor().shape) for name, place in places.items()}
         start = tensors_of(run, 0)
