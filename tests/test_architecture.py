@@ -39,6 +39,7 @@ ALLOWED: dict[str, tuple[set[str], set[str], set[str]]] = {
         {"numpy", "jinja2", "markupsafe"},
         {"plotly", "matplotlib", "joblib", "threadpoolctl", "scipy"},
     ),
+    "plan": ({"errors", "record", "replay"}, set(), set()),
     "demo": ({"places", "record", "report", "tickets"}, {"numpy", "torch", "sklearn"}, set()),
 }
 HEAVY = {"torch", "umap", "sklearn", "matplotlib", "plotly", "scipy", "numba", "pandas", "jinja2"}

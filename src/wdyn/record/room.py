@@ -6,9 +6,8 @@ import shutil
 import time
 from pathlib import Path
 
-PACKED = (
-    2 / 3
-)  # of the journal's bytes that its run file takes at most, measured under SGD and Adam; both stand for a while
+# Of the journal's bytes that its run file takes, measured under SGD and Adam; both stand for a while.
+LEAST_PACKED, PACKED = 0.45, 2 / 3
 FEW_STEPS = 100
 SOON = 1800.0  # seconds
 
@@ -59,14 +58,14 @@ class Room:
             return None
         when = "" if seconds is None else f", about {_duration(seconds)} at the pace so far"
         return (
-            f"the disk has room for {left:,} more steps of {_size(self.step_bytes)}, the run file included{when}. "
+            f"the disk has room for {left:,} more steps of {size_text(self.step_bytes)}, the run file included{when}. "
             f"Steps beyond that would be missing: free some room, or record fewer with schedule=every(n) or max_bytes="
         )
 
     def _too_little(self, left: int) -> str:
         return (
-            f"the disk has room for {left:,} more steps of {_size(self.step_bytes)}, the run file included, which is "
-            f"less than max_bytes={self._max_bytes:,} allows. Free some room or lower it"
+            f"the disk has room for {left:,} more steps of {size_text(self.step_bytes)}, the run file included, which "
+            f"is less than max_bytes={self._max_bytes:,} allows. Free some room or lower it"
         )
 
     def _seconds(self, left: int) -> float | None:
@@ -76,11 +75,12 @@ class Room:
         return left * self.step_bytes / (self._written / passed)
 
 
-def _size(count: int) -> str:
+def size_text(count: float) -> str:
+    """Bytes in words, three digits."""
     for power, unit in ((9, "GB"), (6, "MB"), (3, "kB")):
         if count >= 10**power:
             return f"{count / 10**power:.3g} {unit}"
-    return f"{count} bytes"
+    return f"{count:.0f} bytes"
 
 
 def _duration(seconds: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import SupportsIndex
@@ -90,6 +91,28 @@ def dense_then(dense: int, every: int) -> Schedule:
     dense = _whole("dense_then(dense, ...)", dense, at_least=0)
     every = _whole("dense_then(..., every)", every, at_least=1)
     return Schedule(f"dense_then({dense}, {every})", lambda step: step <= dense or step % every == 0)
+
+
+def from_text(text: str) -> Schedule:
+    """The schedule that a text such as `every(10)` or `dense_then(100, 50)` stands for.
+
+    Raises:
+        MisuseError: it is none, or a number in it cannot be.
+    """
+    found = re.fullmatch(r"\s*(\w+)\s*\(([\d\s,\[\]]*)\)\s*", text)
+    numbers = [int(number) for number in re.findall(r"\d+", found[2])] if found else []
+    match (found[1] if found else "", numbers):
+        case "every", [n]:
+            return every(n)
+        case "log_spaced", [] | [_]:
+            return log_spaced(*numbers)
+        case "dense_then", [first, n]:
+            return dense_then(first, n)
+        case "at", [_, *_]:
+            return at(numbers)
+    raise MisuseError(
+        f"{text!r} is no schedule. Give every(10), log_spaced(20), dense_then(100, 50) or at(0, 10, 100)."
+    )
 
 
 def describe(schedule: Callable[[int], bool]) -> str:

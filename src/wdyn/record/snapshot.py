@@ -60,13 +60,23 @@ class Pool:
         size = max(sum(spec.nbytes for spec in tensors), 1)
         self._permits = threading.Semaphore(2 + min(SPARE_MEMORY // size, 1000))
         self._free: list[Buffer] = []
+        self._made = 0
+
+    @property
+    def in_use(self) -> int:
+        """Buffers that were taken and not yet given back."""
+        return self._made - len(self._free)
 
     def take(self, *, wait: bool, pinned: bool) -> Buffer | None:
         """A free buffer; where all are waiting to be written, wait for one or return None."""
         if not self._permits.acquire(blocking=wait):
             return None
         try:  # the one given back last is likeliest to be in the processor's cache
-            return self._free.pop() if self._free else Buffer(self._tensors, self._dtypes, pinned=pinned)
+            if self._free:
+                return self._free.pop()
+            buffer = Buffer(self._tensors, self._dtypes, pinned=pinned)
+            self._made += 1
+            return buffer
         except BaseException:
             self._permits.release()
             raise

@@ -92,6 +92,18 @@ def stride_of(notes: Iterable[Mapping[str, Any]]) -> int:
     return next((int(each["stride"]) for each in reversed(list(notes)) if each.get("what") == _WHAT), 1)
 
 
+def stride_for(steps: int, max_bytes: int, step_bytes: int) -> int:
+    """What a record of so many steps ends up thinned with.
+
+    Raises:
+        MisuseError: fewer steps fit than is worth recording.
+    """
+    most, stride = steps_that_fit(max_bytes, step_bytes), 1
+    while -(-steps // stride) > most:
+        stride *= 2
+    return stride
+
+
 def steps_that_fit(max_bytes: int, step_bytes: int) -> int:
     """How many steps a bounded record may hold, with room for the segment that is written anew while it is thinned.
 
