@@ -2,14 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.testing import assert_allclose
-from scipy.stats import false_discovery_control, kstest, norm
+from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import false_discovery_control, hypergeom, kstest, norm
 
 from tests.reference import overlap as reference
 from wdyn.analyses import _overlap_nulls
 from wdyn.analyses._false_discovery import adjusted
-from wdyn.analyses._overlap import Overlap, largest, overlap, together
-from wdyn.analyses._overlap_nulls import Chance, initial_chance, uniform_chance, units_chance
+from wdyn.analyses._overlap import Overlap, chance_variance, largest, overlap, together
+from wdyn.analyses._overlap_births import initial_chance, ordered, rising
+from wdyn.analyses._overlap_bits import count, packed, unpacked
+from wdyn.analyses._overlap_nulls import Chance, shared_inputs, uniform_chance, units_chance
 
 PAIRS = 2_000
 
@@ -24,11 +26,67 @@ def births(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarra
     return magnitudes, np.argsort(magnitudes, axis=None)
 
 
+def chance_by_birth(first: np.ndarray, second: np.ndarray, order: np.ndarray) -> Chance:
+    return initial_chance(ordered(first, order), ordered(second, order), order % first.shape[1])
+
+
 def test_counts_by_hand() -> None:
     found = overlap(np.array([[1, 1, 0], [1, 0, 0]], bool), np.array([[1, 0, 1], [1, 0, 0]], bool))
     assert found == Overlap(3, 3, 2, 6, 1.5, 3)
     assert (found.iou, found.expected_iou) == (2 / 4, 1.5 / 4.5)
     assert found.kappa == pytest.approx((2 - 1.5) / (3 - 1.5))
+
+
+def test_the_variance_of_chance_agrees_with_scipy_in_a_layer_of_millions() -> None:
+    for first, second, places in ((5, 7, 20), (471_860, 400_000, 2_359_296), (9_000_000, 7, 10_000_000)):
+        exact = hypergeom.var(places, first, second)
+        assert_allclose(chance_variance(Overlap(first, second, 0, places, 0.0, 0)), exact, rtol=1e-12)
+
+
+def test_the_z_of_a_layer_of_millions() -> None:
+    n, k, both = 2_359_296, 471_860, 95_000
+    found = uniform_chance(Overlap(k, k, both, n, k * k / n, k))
+    assert_allclose(found.z, (both - k * k / n) / hypergeom.std(n, k, k), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (7, 9), (8, 8), (13, 64), (3, 1_000)])
+def test_bits_hold_a_mask_and_its_count(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    for mask in (*masks(rng, *shape), np.ones(shape, bool), np.zeros(shape, bool)):
+        assert_array_equal(unpacked(packed(mask), shape), mask)
+        assert count(packed(mask)) == mask.sum()
+
+
+@pytest.mark.parametrize("density", [0.0, 0.02, 0.4, 1.0])
+@pytest.mark.parametrize("shape", [(1, 5), (7, 9), (50, 3_000), (3, 70_000)])
+def test_inputs_shared_by_units_are_counted_exactly(
+    density: float, shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    first, second = masks(rng, *shape, density=density) if density < 1 else (np.ones(shape, bool),) * 2
+    assert_array_equal(shared_inputs(first, second), first.astype(np.int64) @ second.T.astype(np.int64))
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
+def test_places_rise_with_magnitude_and_ties_go_by_index(dtype: str, rng: np.random.Generator) -> None:
+    values = np.abs(rng.normal(size=(40, 50)).astype("f2")).astype(dtype)  # few values, so many ties
+    values[::7] = 0
+    assert_array_equal(rising(values), np.argsort(values, axis=None, kind="stable"))
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (60, 50), (300, 333)])
+def test_strata_agree_with_the_slow_ones(shape: tuple[int, int], rng: np.random.Generator) -> None:
+    uneven = rng.random(shape[1])
+    first, second = (rng.random(shape) < uneven for _ in range(2))
+    order = rng.permutation(first.size)
+    sides = int(np.clip(np.sqrt(first.size / 512), 1, min(8, np.sqrt(shape[1]))))
+    expected = variance = 0.0
+    slow = reference.birth_strata(first.tolist(), second.tolist(), order.tolist(), sides=sides)
+    for n, a, b in slow:
+        expected += a * b / n
+        variance += a * b * (n - a) * (n - b) / n**2 / max(n - 1, 1)
+    found = chance_by_birth(first, second, order)
+    both = np.count_nonzero(first & second)
+    # float64 sums in another order
+    assert_allclose((found.expected, found.z), (expected, (both - expected) / np.sqrt(variance)), rtol=1e-9)
 
 
 def test_the_published_overlap_of_independent_masks() -> None:
@@ -94,7 +152,7 @@ def independent_masks(null: str, rng: np.random.Generator) -> tuple[int, Chance]
     found = {
         "uniform": lambda: uniform_chance(overlap(first, second)),
         "units": lambda: units_chance(first, second, rng=rng),
-        "initial": lambda: initial_chance(first, second, rng.permutation(first.size)),
+        "initial": lambda: chance_by_birth(first, second, rng.permutation(first.size)),
     }[null]()
     return int(np.count_nonzero(first & second)), found
 
@@ -116,7 +174,7 @@ def test_masks_that_follow_initial_magnitude_alone_are_alike_by_birth_only(rng: 
     for _ in range(40):
         first, second = (largest(magnitudes + rng.normal(size=magnitudes.shape), 4_000) for _ in range(2))
         assert uniform_chance(overlap(first, second)).p < 1e-10
-        claims.append(initial_chance(first, second, order).p <= 0.01)
+        claims.append(chance_by_birth(first, second, order).p <= 0.01)
     assert sum(claims) <= 3  # of 40 at 1 % each, 4 or more in 1 of 1,500 cases
 
 
@@ -131,7 +189,7 @@ def test_dead_inputs_alone_are_no_common_finding(rng: np.random.Generator) -> No
         units.append(units_chance(first, second, rng=rng).p <= 0.01)
         # both causes at once: neither the magnitudes nor the inputs alone would explain it
         follow = magnitudes + 0.7 * rng.normal(size=(2, 100, 200)) > 1.2
-        born.append(initial_chance(follow[0] & ~dead, follow[1] & ~dead, order).p <= 0.01)
+        born.append(chance_by_birth(follow[0] & ~dead, follow[1] & ~dead, order).p <= 0.01)
     assert sum(units) <= 3
     assert sum(born) <= 3
 
@@ -144,7 +202,7 @@ def test_a_planted_overlap_is_found(null: str, rng: np.random.Generator) -> None
     found = {
         "uniform": lambda: uniform_chance(overlap(first, second)),
         "units": lambda: units_chance(first, second, rng=rng),
-        "initial": lambda: initial_chance(first, second, order),
+        "initial": lambda: chance_by_birth(first, second, order),
     }[null]()
     assert found.z > 8
     assert found.p <= 1e-4
@@ -155,7 +213,7 @@ def test_nothing_is_said_where_there_is_no_choice(rng: np.random.Generator) -> N
     assert np.isnan(uniform_chance(overlap(full, some)).p)
     assert np.isnan(units_chance(full, some, rng=rng).z)
     assert np.isnan(units_chance(some[:1], some[:1], rng=rng).z)
-    assert np.isnan(initial_chance(full, some, np.arange(20)).p)
+    assert np.isnan(chance_by_birth(full, some, np.arange(20)).p)
 
 
 def test_the_correction_agrees_with_scipy_and_claims_what_the_procedure_claims(rng: np.random.Generator) -> None:

@@ -12,6 +12,7 @@ from scipy.stats import hypergeom, spearmanr
 import wdyn
 from tests.make_run import make_run
 from wdyn.analyses import load
+from wdyn.analyses._overlap_bits import packed
 from wdyn.analyses._survivors import sign_agreement, unit_correlations
 from wdyn.analyses.tickets import Tickets
 from wdyn.errors import MisuseError
@@ -202,7 +203,7 @@ def test_the_mask_of_initial_magnitudes_alone(ticket: Callable[..., Path], rng: 
 def test_signs_by_hand_and_against_the_definition(rng: np.random.Generator) -> None:
     first, second = rng.random(50) < 0.7, rng.random(50) < 0.6
     anywhere = np.insert(np.ones(50, bool), 20, False)  # one more weight, which is not kept
-    found = sign_agreement(np.insert(first, 20, True), np.insert(second, 20, False), anywhere)
+    found = sign_agreement(packed(np.insert(first, 20, True)), packed(np.insert(second, 20, False)), packed(anywhere))
     assert found.agreement == (first == second).mean()
     dealt = [(rng.permutation(first) == second).mean() for _ in range(20_000)]
     assert found.expected == pytest.approx(np.mean(dealt), abs=4 * np.std(dealt) / np.sqrt(20_000))

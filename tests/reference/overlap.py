@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from fractions import Fraction
-from itertools import permutations
+from itertools import pairwise, permutations
 from math import comb
 
 
@@ -44,3 +44,26 @@ def benjamini_hochberg(chances: Sequence[float], level: float) -> list[bool]:
     ordered, m = sorted(chances), len(chances)
     limit = max((p for k, p in enumerate(ordered, start=1) if p <= k / m * level), default=-1.0)
     return [p <= limit for p in chances]
+
+
+def birth_strata(
+    first: Sequence[Sequence[bool]], second: Sequence[Sequence[bool]], order: Sequence[int], *, sides: int
+) -> list[tuple[int, int, int]]:
+    """(places, first, second) of 16 weights in a row by magnitude, of inputs that keep nearly as many in both."""
+    inputs = len(first[0])
+    kept = [[sum(row[i] for row in mask) for i in range(inputs)] for mask in (first, second)]
+    found = []
+    for alike in _split(sorted(range(inputs), key=lambda i: kept[0][i]), sides):
+        for kind in map(set, _split(sorted(alike, key=lambda i: kept[1][i]), sides)):
+            weights = [divmod(place, inputs) for place in order if place % inputs in kind]
+            for start in range(0, len(weights), 16):
+                some = weights[start : start + 16]
+                found.append((len(some), sum(first[r][c] for r, c in some), sum(second[r][c] for r, c in some)))
+    return found
+
+
+def _split(items: list[int], parts: int) -> list[list[int]]:
+    """In parts of nearly one length, the longer ones first."""
+    least, more = divmod(len(items), parts)
+    starts = [k * least + min(k, more) for k in range(parts + 1)]
+    return [items[low:high] for low, high in pairwise(starts)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from wdyn.analyses._charts import Array
@@ -44,17 +46,31 @@ def hypergeometric_tail(common: int, first: int, second: int, places: int) -> fl
     return min(1.0, float(np.exp(_log_sum(terms[common - low :]) - _log_sum(terms))))
 
 
-def strata_tail(common: int, sizes: Array, first: Array, second: Array) -> float:
-    """The same where both sets are drawn stratum by stratum, with so many places of each.
+class Strata(NamedTuple):
+    """Places of which two sets are drawn stratum by stratum; U kinds of strata.
+
+    Attributes:
+        sizes: (U,) int, places of such a stratum.
+        first: (U,) int, how many of them are in one set.
+        second: (U,) int, in the other.
+        counts: (U,) int, how many strata are like this.
+    """
+
+    sizes: Array
+    first: Array
+    second: Array
+    counts: Array
+
+
+def strata_tail(common: int, strata: Strata) -> float:
+    """The same where both sets are drawn stratum by stratum.
 
     Args:
         common: places in common, in all strata together.
-        sizes: (T,) int, places of each stratum.
-        first: (T,) int, how many of them are in one set.
-        second: (T,) int, in the other.
+        strata: of which they are drawn.
 
     Returns:
-        P(X >= common) in [0, 1] for the sum of T independent hypergeometric numbers, with a relative error of about
+        P(X >= common) in [0, 1] for the sum of independent hypergeometric numbers, with a relative error of about
         1e-10; 0 only below the least float.
 
     Source:
@@ -63,9 +79,10 @@ def strata_tail(common: int, sizes: Array, first: Array, second: Array) -> float
         M(θ) Σ f_θ(x) e**(-θx) over x >= c, with M the moment generating function. A hypergeometric number is a sum
         of independent indicators, hence |φ(ω)| <= exp(-Var (1 - cos ω)), and frequencies above are left out.
     """
-    if common > int(np.minimum(first, second).sum()):
+    counts = strata.counts
+    if common > int(counts @ np.minimum(strata.first, strata.second)):
         return 0.0
-    logs, counts = _laws(*kinds(sizes, first, second))
+    logs = _laws(strata)
     tilt = _tilt(logs, counts, common)
     log_mass, tilted, mean, variance = _tilted(logs, counts, tilt)
     length = 1 << int(np.ceil(np.log2(64 + 24 * np.sqrt(variance))))
@@ -78,27 +95,18 @@ def strata_tail(common: int, sizes: Array, first: Array, second: Array) -> float
     return float(np.clip(np.exp(log_mass - tilt * common) * max(tail, 0.0), 0.0, 1.0))
 
 
-def strata_moments(sizes: Array, first: Array, second: Array) -> tuple[float, float]:
-    """Mean and variance of that sum; arguments as for `strata_tail`."""
-    found, counts = kinds(sizes, first, second)
-    n, a, b = found.astype(np.float64)
+def strata_moments(strata: Strata) -> tuple[float, float]:
+    """Mean and variance of that sum."""
+    n, a, b, counts = (np.asarray(each, dtype=np.float64) for each in strata)
     variance = a * b / n * (n - a) / n * (n - b) / np.maximum(n - 1, 1)
     return float(counts @ (a * b / n)), float(counts @ variance)
 
 
-def kinds(sizes: Array, first: Array, second: Array) -> tuple[Array, Array]:
-    """(3, U) int64 the triples that differ, and (U,) how often each comes; arguments as for `strata_tail`."""
-    n, a, b = (np.asarray(each, dtype=np.int64) for each in (sizes, first, second))
-    radix = int(n.max(initial=0)) + 1
-    codes, counts = np.unique((n * radix + a) * radix + b, return_counts=True)
-    return np.stack([codes // radix**2, codes // radix % radix, codes % radix]), counts
-
-
-def _laws(found: Array, counts: Array) -> tuple[Array, Array]:
-    """(U, X) logarithms of the laws of `kinds`, -inf where a number cannot be, and (U,) how many strata have each."""
+def _laws(strata: Strata) -> Array:
+    """(U, X) logarithms of the laws of the kinds of strata, -inf where a number cannot be."""
     from scipy.special import gammaln
 
-    n, a, b = (each[:, None] for each in found)
+    n, a, b = (each[:, None] for each in strata[:3])
     x = np.arange(int(np.minimum(a, b).max(initial=0)) + 1)
     can = (x >= a + b - n) & (x <= np.minimum(a, b))
 
@@ -107,7 +115,7 @@ def _laws(found: Array, counts: Array) -> tuple[Array, Array]:
         return np.asarray(gammaln(of + 1) - gammaln(some + 1) - gammaln(of - some + 1))
 
     logs = log_choose(a, x) + log_choose(n - a, b - x) - log_choose(n, b)
-    return np.where(can, logs, -np.inf), counts
+    return np.where(can, logs, -np.inf)
 
 
 def _tilted(logs: Array, counts: Array, tilt: float) -> tuple[float, Array, float, float]:

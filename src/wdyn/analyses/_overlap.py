@@ -58,8 +58,20 @@ def overlap(first: Array, second: Array) -> Overlap:
         first: bool, True where a weight is kept.
         second: bool of the same shape.
     """
-    a, b, n = int(np.count_nonzero(first)), int(np.count_nonzero(second)), first.size
-    return Overlap(a, b, int(np.count_nonzero(first & second)), n, a * b / n if n else 0.0, min(a, b))
+    a, b, both = (int(np.count_nonzero(each)) for each in (first, second, first & second))
+    return counted(a, b, both, places=first.size)
+
+
+def counted(first: int, second: int, both: int, *, places: int) -> Overlap:
+    """The same from counts of one layer."""
+    expected = first * second / places if places else 0.0
+    return Overlap(first, second, both, places, expected, min(first, second))
+
+
+def chance_variance(found: Overlap) -> float:
+    """Of the overlap where one mask is dealt out at random, of one layer."""
+    n, a, b = found.places, found.first, found.second
+    return a * b / n * (n - a) / n * (n - b) / max(n - 1, 1)
 
 
 def together(overlaps: list[Overlap]) -> Overlap:

@@ -1,4 +1,7 @@
-"""Three things that make masks overlap without any common finding, each as a null with its mean, z and chance."""
+"""Two things that make masks overlap without any common finding, each as a null: their size, and what all units do.
+
+The third, the magnitudes that both were born with, is `_overlap_births`.
+"""
 
 from __future__ import annotations
 
@@ -7,16 +10,14 @@ from typing import NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._hypergeometric import hypergeometric_tail, strata_moments, strata_tail
-from wdyn.analyses._overlap import Overlap
+from wdyn.analyses._hypergeometric import hypergeometric_tail
+from wdyn.analyses._overlap import Overlap, chance_variance
 from wdyn.analyses._uniform import tail_probability
 
-STRATUM = 16  # weights of nearly one magnitude that a mask might as well have swapped
 DRAWS = 9_999
-MOST_SIDES = 8  # inputs are told apart by so many levels of survivors in each mask
-KIND_SIZE = 512  # weights of one kind of input at least, else magnitudes in a stratum would be far apart
 FEW_UNITS = 32  # up to so many, permutations are drawn; beyond, the law with the exact moments is as good
 BATCH = 1 << 22  # numbers at a time
+EXACT = 24  # bits of a whole number that float32 holds
 
 
 class Chance(NamedTuple):
@@ -45,8 +46,7 @@ def uniform_chance(found: Overlap) -> Chance:
     Returns:
         From the hypergeometric law, exact.
     """
-    places = np.array([found.places]), np.array([found.first]), np.array([found.second])
-    _, variance = strata_moments(*places)
+    variance = chance_variance(found)
     if not variance > 0:
         return NO_CHANCE
     p = hypergeometric_tail(found.both, found.first, found.second, found.places)
@@ -71,69 +71,43 @@ def units_chance(first: Array, second: Array, *, rng: np.random.Generator) -> Ch
         Hoeffding, A combinatorial central limit theorem, Ann. Math. Stat. 22 (1951), for mean and variance; with d the
         doubly centred G, the third central moment is N / ((N - 1)(N - 2)) Σ d³.
     """
-    shared = first.astype(np.float32) @ second.astype(np.float32).T  # exact: counts below 2**24
+    shared = shared_inputs(first, second)
     n = len(shared)
-    mean, observed = float(shared.sum(dtype=np.float64)) / n, float(np.trace(shared, dtype=np.float64))
-    centred = shared - shared.mean(axis=0, dtype=np.float64)
+    mean, observed = float(shared.sum()) / n, float(np.trace(shared))
+    centred = shared - shared.mean(axis=0)
     centred -= centred.mean(axis=1, keepdims=True)
-    variance = float(np.sum(centred**2)) / max(n - 1, 1)
+    variance = float(np.vdot(centred, centred)) / max(n - 1, 1)
     if n < 2 or variance < 1e-9:  # permuting changes nothing
         return NO_CHANCE
     z = (observed - mean) / float(np.sqrt(variance))
     if n <= FEW_UNITS:
         return Chance(mean, z, _drawn(shared, observed, rng))
-    skewness = n / ((n - 1) * (n - 2)) * float(np.sum(centred**3)) / variance**1.5
+    skewness = n / ((n - 1) * (n - 2)) * float(np.vdot(centred * centred, centred)) / variance**1.5
     between = z - 0.5 / np.sqrt(variance)  # counts are whole, the law is not
     return Chance(mean, z, float(tail_probability(np.array(between), np.array(skewness))))
 
 
-def initial_chance(first: Array, second: Array, order: Array) -> Chance:
-    """Both masks follow the magnitudes that they were born with and what is common to all units, else they are random.
-
-    Weights are put into strata of 16 that have nearly one initial magnitude, and whose inputs keep nearly as many
-    weights, in the one mask and in the other: without that, inputs that are dead in both would pass for a common
-    finding. Given how many weights of a stratum each mask keeps, any are as good.
+def shared_inputs(first: Array, second: Array) -> Array:
+    """Inputs that a unit of one mask and a unit of the other both keep.
 
     Args:
         first: (N, D) bool, a unit per row.
         second: (N, D) bool.
-        order: (N * D,) int, places in a flattened mask by rising initial magnitude.
 
     Returns:
-        Exact for these strata, from the law of a sum of hypergeometric numbers.
+        (N, N) int64, exact. Several units of `first` go into one number, each its own digits of it, as many as
+        float32 holds without rounding: where units keep up to 255 inputs a third of the products is left.
     """
-    kinds = _alike_inputs(first, second)
-    # all that is known of a weight in one byte, since large layers are read in a random order
-    known = (kinds << 2) + (first.view(np.uint8) << 1) + second.view(np.uint8)
-    by_magnitude = known.ravel()[order]
-    ordered = by_magnitude[np.argsort(by_magnitude >> 2, kind="stable")]  # kind by kind
-    starts = _stratum_starts(np.bincount(kinds) * len(first))
-    sizes = np.diff(starts, append=len(ordered))
-    a = np.add.reduceat(ordered >> 1 & 1, starts, dtype=np.int64)
-    b = np.add.reduceat(ordered & 1, starts, dtype=np.int64)
-    expected, variance = strata_moments(sizes, a, b)
-    if not variance > 0:
-        return NO_CHANCE
-    both = int(np.count_nonzero(first & second))
-    return Chance(expected, (both - expected) / float(np.sqrt(variance)), strata_tail(both, sizes, a, b))
-
-
-def _alike_inputs(first: Array, second: Array) -> Array:
-    """(D,) uint8 below 64: kinds of inputs that keep nearly as many weights in both masks; few in a small layer."""
-    inputs = first.shape[1]
-    sides = int(np.clip(np.sqrt(first.size / KIND_SIZE), 1, min(MOST_SIDES, np.sqrt(inputs))))
-    kinds = np.zeros(inputs, dtype=np.uint8)
-    by_second = second.sum(axis=0)
-    for i, alike in enumerate(np.array_split(np.argsort(first.sum(axis=0), kind="stable"), sides)):
-        for j, more in enumerate(np.array_split(alike[np.argsort(by_second[alike], kind="stable")], sides)):
-            kinds[more] = i * sides + j
-    return kinds
-
-
-def _stratum_starts(kind_sizes: Array) -> Array:
-    """Where each stratum starts; none reaches over two kinds."""
-    ends = np.cumsum(kind_sizes)
-    return np.concatenate([np.arange(end - size, end, STRATUM) for end, size in zip(ends, kind_sizes, strict=True)])
+    bits = int(min(mask.sum(axis=1).max(initial=1) for mask in (first, second))).bit_length()
+    units, together = len(first), max(1, EXACT // bits)
+    groups = -(-units // together)
+    digits = np.zeros((groups, first.shape[1]), dtype=np.float32)
+    for k in range(together):
+        rows = first[k * groups : (k + 1) * groups]
+        digits[: len(rows)] += rows * np.float32(1 << k * bits)
+    products = (digits @ second.astype(np.float32).T).astype(np.int64)
+    each = [products >> k * bits & (1 << bits) - 1 for k in range(together)]
+    return np.concatenate(each)[:units]
 
 
 def _drawn(shared: Array, observed: float, rng: np.random.Generator) -> float:

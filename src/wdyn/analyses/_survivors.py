@@ -8,6 +8,7 @@ import numpy as np
 
 from wdyn.analyses._charts import Array
 from wdyn.analyses._hypergeometric import hypergeometric_tail
+from wdyn.analyses._overlap_bits import count
 from wdyn.analyses._rank_correlation import FEWEST, PERMUTATIONS, ROUNDING, ranks
 
 
@@ -29,16 +30,16 @@ def sign_agreement(first: Array, second: Array, kept: Array) -> Signs:
     """Compare the signs of two networks at the weights that both keep.
 
     Args:
-        first: bool, whether each weight is positive in one network.
-        second: bool of that shape, in the other.
-        kept: bool of that shape, weights that both keep.
+        first: (W,) uint64, a bit for each weight that is positive in one network, see `_overlap_bits`.
+        second: likewise in the other.
+        kept: likewise, weights that both keep.
 
     Returns:
         Agreement and its chance: with so many positive signs in each, the number positive in both is hypergeometric,
         and the agreement grows with it.
     """
     first, second = first & kept, second & kept
-    n, a, b, both = (int(np.count_nonzero(each)) for each in (kept, first, second, first & second))
+    n, a, b, both = (count(each) for each in (kept, first, second, first & second))
     if not n:
         return Signs(np.nan, np.nan, np.nan)
     expected = (a * b + (n - a) * (n - b)) / n**2
@@ -68,9 +69,9 @@ def unit_correlations(survivors: Array, *, rng: np.random.Generator) -> tuple[Ar
     orders = rng.permuted(np.tile(np.arange(units), (PERMUTATIONS, 1)), axis=1)
     reached = np.zeros(found.shape)
     for i, each in enumerate(standard):
-        drawn = np.abs(each[orders] @ standard.T)  # (1999, R)
-        reached[i] = (drawn >= np.abs(found[i]) - ROUNDING).sum(axis=0)
-    reached = np.triu(reached) + np.triu(reached, 1).T  # one of two draws of the same null
+        drawn = np.abs(each[orders] @ standard[i:].T)  # (1999, R - i)
+        reached[i, i:] = (drawn >= np.abs(found[i, i:]) - ROUNDING).sum(axis=0)
+    reached += np.triu(reached, 1).T  # one of two draws of the same null
     place = np.ix_(usable, usable)
     correlations[place], chances[place] = found, (1 + reached) / (1 + PERMUTATIONS)
     return correlations, chances

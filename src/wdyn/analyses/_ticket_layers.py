@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
+from itertools import groupby
 from typing import NamedTuple
 
 import numpy as np
 
 from wdyn.analyses._charts import Array
-from wdyn.analyses._overlap import Overlap, largest, overlap
-from wdyn.analyses._overlap_nulls import (
-    NO_CHANCE,
-    Chance,
-    initial_chance,
-    uniform_chance,
-    units_chance,
-)
+from wdyn.analyses._overlap import Overlap, counted, largest, overlap
+from wdyn.analyses._overlap_births import initial_chance, ordered, rising
+from wdyn.analyses._overlap_bits import count, packed, unpacked
+from wdyn.analyses._overlap_nulls import NO_CHANCE, Chance, uniform_chance, units_chance
 from wdyn.analyses._survivors import Signs, sign_agreement, unit_correlations
 from wdyn.analyses._ticket_runs import Member, fingerprint, mismatch
 
@@ -31,11 +27,13 @@ class Pair(NamedTuple):
         counts: of their masks; None where the layer cannot be compared.
         nulls: name of a null to what it says.
         signs: `signs_start` and `signs_end` to how far they agree.
+        one_birth: they were born with the same magnitudes, bit for bit.
     """
 
     counts: Overlap | None
     nulls: dict[str, Chance]
     signs: dict[str, Signs]
+    one_birth: bool
 
 
 class LayerComparison(NamedTuple):
@@ -64,18 +62,31 @@ class LayerComparison(NamedTuple):
 
 
 class _Side(NamedTuple):
-    """A layer of one run: its mask, signs at start and end, and which initial magnitudes it was born with."""
+    """A layer of one run; all of its weights as bits, see `_overlap_bits`.
 
+    Attributes:
+        shape: (N, D).
+        kept: its mask.
+        positive: weights that are positive at the start, if it is known, and at the end.
+        birth: which initial magnitudes it was born with; None where unknown.
+        by_start: as in `LayerComparison`.
+    """
+
+    shape: tuple[int, ...]
     kept: Array
     positive: tuple[Array | None, Array]
     birth: bytes | None
     by_start: float
 
+    def mask(self) -> Array:
+        """(N, D) bool."""
+        return unpacked(self.kept, self.shape)
+
 
 def compare_layer(
     members: Sequence[Member], pairs: Sequence[tuple[int, int]], layer: str, *, rng: np.random.Generator
 ) -> LayerComparison:
-    """Compare one layer; in memory are masks, signs and different starts of this layer alone.
+    """Compare one layer; in memory are bits of it of all runs, and the start of one run at a time.
 
     Args:
         members: R runs.
@@ -83,64 +94,82 @@ def compare_layer(
         layer: a name that at least one of them has.
         rng: of permutations.
     """
-    starts: dict[bytes, Array] = {}
-    sides = {r: _side(each, layer, starts) for r, each in enumerate(members) if layer in each.run.layers}
-    orders = _orders(sides, starts)
-    found = []
-    for a, b in pairs:
-        comparable = a in sides and b in sides and not mismatch(members[a], members[b], layer)
-        found.append(_pair(sides[a], sides[b], orders, rng) if comparable else NOTHING)
+    sides = {r: _side(each, layer) for r, each in enumerate(members) if layer in each.run.layers}
+    comparable = [(a, b) for a, b in pairs if a in sides and b in sides and not mismatch(members[a], members[b], layer)]
+    known = _compared(sides, comparable, rng)
+    known |= _by_birth(members, layer, sides, known)
+    found = [known.get(pair, NOTHING) for pair in pairs]
     units, inputs = _survivors(sides, len(members))
     correlation, chance = _correlations(units, pairs, found, rng)
     counts = np.full((3, len(members)), -1.0)
     for r, side in sides.items():
-        counts[:, r] = np.count_nonzero(side.kept), side.kept.size, side.by_start
+        counts[:, r] = count(side.kept), np.prod(side.shape), side.by_start
     by_start = np.where(counts[2] < 0, np.nan, counts[2])
     kept, total = counts[:2].astype(np.int64)
     return LayerComparison(found, kept, total, by_start, units, inputs, correlation, chance)
 
 
 NO_SIGNS = Signs(np.nan, np.nan, np.nan)
-NOTHING = Pair(None, dict.fromkeys(NULLS, NO_CHANCE), dict.fromkeys(SIGNS, NO_SIGNS))
+NOTHING = Pair(None, dict.fromkeys(NULLS, NO_CHANCE), dict.fromkeys(SIGNS, NO_SIGNS), False)
 
 
-def _side(member: Member, layer: str, starts: dict[bytes, Array]) -> _Side:
+def _side(member: Member, layer: str) -> _Side:
     kept, (start, end) = member.kept(layer), member.ends(layer)
-    after = end > 0
+    bits, after = packed(kept), packed(end > 0)
     if start is None:
-        return _Side(kept, (None, after), None, np.nan)
-    birth, size = fingerprint(start), np.abs(start)
-    starts.setdefault(birth, size)
-    by_start = overlap(kept, largest(size, int(np.count_nonzero(kept)))).iou if not kept.all() else np.nan
-    return _Side(kept, (start > 0, after), birth, by_start)
+        return _Side(kept.shape, bits, (None, after), None, np.nan)
+    keep = count(bits)
+    by_start = overlap(kept, largest(np.abs(start), keep)).iou if keep < kept.size else np.nan
+    return _Side(kept.shape, bits, (packed(start > 0), after), fingerprint(start), by_start)
 
 
-def _orders(sides: dict[int, _Side], starts: dict[bytes, Array]) -> dict[bytes, Array]:
-    """Places by rising initial magnitude, of each start that several runs share."""
-    births = Counter(side.birth for side in sides.values() if side.birth is not None)
-    shared = [birth for birth, runs in births.items() if runs > 1]
-    return {birth: np.argsort(starts[birth], axis=None, kind="stable") for birth in shared}
+def _compared(
+    sides: dict[int, _Side], pairs: Sequence[tuple[int, int]], rng: np.random.Generator
+) -> dict[tuple[int, int], Pair]:
+    """All but the null of the initial magnitudes."""
+    found = {}
+    for first, those in groupby(pairs, key=lambda pair: pair[0]):
+        a, mask = sides[first], sides[first].mask()
+        for pair in those:
+            b = sides[pair[1]]
+            both = a.kept & b.kept
+            counts = counted(count(a.kept), count(b.kept), count(both), places=mask.size)
+            units = units_chance(mask, b.mask(), rng=rng)
+            nulls = {"uniform": uniform_chance(counts), "units": units, "initial": NO_CHANCE}
+            signs = {
+                name: NO_SIGNS if x is None or y is None else sign_agreement(x, y, both)
+                for name, x, y in zip(SIGNS, a.positive, b.positive, strict=True)
+            }
+            found[pair] = Pair(counts, nulls, signs, a.birth is not None and a.birth == b.birth)
+    return found
 
 
-def _pair(a: _Side, b: _Side, orders: dict[bytes, Array], rng: np.random.Generator) -> Pair:
-    counts = overlap(a.kept, b.kept)
-    nulls = {"uniform": uniform_chance(counts), "units": units_chance(a.kept, b.kept, rng=rng), "initial": NO_CHANCE}
-    if a.birth is not None and a.birth == b.birth:
-        nulls["initial"] = initial_chance(a.kept, b.kept, orders[a.birth])
-    both = a.kept & b.kept
-    signs = {
-        name: NO_SIGNS if x is None or y is None else sign_agreement(x, y, both)
-        for name, x, y in zip(SIGNS, a.positive, b.positive, strict=True)
-    }
-    return Pair(counts, nulls, signs)
+def _by_birth(
+    members: Sequence[Member], layer: str, sides: dict[int, _Side], found: dict[tuple[int, int], Pair]
+) -> dict[tuple[int, int], Pair]:
+    """The pairs that were born with the same magnitudes, with that null; their start is read once more."""
+    judged = {}
+    births = {sides[a].birth: a for (a, _), pair in found.items() if pair.one_birth}
+    for birth, example in births.items():
+        start, _ = members[example].ends(layer)
+        assert start is not None
+        order = rising(np.abs(start))
+        inputs = (order % start.shape[1]).astype(np.int32)
+        masks = {r: ordered(side.mask(), order) for r, side in sides.items() if side.birth == birth}
+        for (a, b), pair in found.items():
+            if pair.one_birth and sides[a].birth == birth:
+                chance = initial_chance(masks[a], masks[b], inputs)
+                judged[a, b] = pair._replace(nulls=pair.nulls | {"initial": chance})
+    return judged
 
 
 def _survivors(sides: dict[int, _Side], runs: int) -> tuple[Array, Array]:
-    rows, columns = next(iter(sides.values())).kept.shape
+    rows, columns = next(iter(sides.values())).shape
     units, inputs = np.full((runs, rows), np.nan), np.full((runs, columns), np.nan)
     for r, side in sides.items():
-        if side.kept.shape == (rows, columns):
-            units[r], inputs[r] = side.kept.sum(axis=1), side.kept.sum(axis=0)
+        if side.shape == (rows, columns):
+            kept = side.mask()
+            units[r], inputs[r] = kept.sum(axis=1), kept.sum(axis=0)
     return units, inputs
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from wdyn.analyses._charts import Array, Chart
 from wdyn.analyses._false_discovery import adjusted
-from wdyn.analyses._overlap import Overlap, together
+from wdyn.analyses._overlap import Overlap, chance_variance, together
 from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._ticket_charts import ticket_charts
@@ -235,17 +235,11 @@ def _all_layers(counts: list[list[Overlap | None]]) -> dict[str, Array]:
         if not known:
             values.append((np.nan, np.nan, np.nan))
             continue
-        whole, variance = together(known), sum(_variance(each) for each in known)
+        whole, variance = together(known), sum(chance_variance(each) for each in known)
         z = (whole.both - whole.expected) / np.sqrt(variance) if variance > 0 else np.nan
         values.append((whole.iou, whole.kappa, z))
     columns = np.array(values, dtype=np.float64).reshape(-1, 3).T
     return dict(zip(("all_iou", "all_kappa", "all_z"), columns, strict=True))
-
-
-def _variance(counts: Overlap) -> float:
-    """Of the overlap under `uniform`."""
-    n, a, b = counts.places, counts.first, counts.second
-    return a * b / n * (n - a) / n * (n - b) / max(n - 1, 1)
 
 
 def findings(result: Tickets) -> Iterator[Finding]:
