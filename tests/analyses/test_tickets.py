@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
-from scipy.stats import hypergeom, spearmanr
+from scipy.stats import false_discovery_control, hypergeom, spearmanr
 
 import wdyn
 from tests.make_run import make_run
@@ -210,6 +210,22 @@ def test_signs_by_hand_and_against_the_definition(rng: np.random.Generator) -> N
     assert found.p == pytest.approx(np.mean(np.array(dealt) >= found.agreement - 1e-9), abs=0.015)
 
 
+def test_chances_of_signs_and_units_are_corrected_for_their_number(
+    ticket: Callable[..., Path], rng: np.random.Generator
+) -> None:
+    starts = [born(rng), born(rng)]
+    masks = [random_masks(rng, starts[0]) for _ in range(4)]
+    masks[3] = masks[2]  # the same mask is no test
+    files = [ticket(n, starts[k], m) for n, k, m in zip("abcd", (0, 0, 1, 1), masks, strict=True)]
+    result = compare(*files)
+    one_birth, same = [0, 5], [5]
+    for name, untested in (("signs_start", one_birth), ("signs_end", same), ("unit_correlation", same)):
+        p, q = getattr(result, f"{name}_p"), getattr(result, f"{name}_q")
+        assert np.isnan(q[untested]).all()
+        tested = np.delete(p, untested, axis=0)
+        assert_allclose(np.delete(q, untested, axis=0).ravel(), false_discovery_control(tested.ravel()), rtol=1e-12)
+
+
 def test_rank_correlations_agree_with_scipy(rng: np.random.Generator) -> None:
     survivors = rng.integers(0, 9, (3, 30)).astype(float)
     survivors[2] = survivors[0] + rng.integers(0, 3, 30)
@@ -232,6 +248,10 @@ def test_the_page_of_several_tickets(
     charts = load("tickets").charts(compare(*files))
     assert [chart.title for chart in charts].count("κ of each two runs") == (0 if count == 2 else 2)
     assert sum(chart.title.startswith("Weights kept by") for chart in charts) == (1 if count == 2 else 0)
+    maps = [chart for chart in charts if chart.title.endswith(("of each pair", "against random masks"))]
+    assert [chart.rows for chart in maps] == ([] if count == 2 else [["A–B", "A–C", "A–D", "B–C", "B–D", "C–D"]] * 2)
+    legends = [chart.columns for chart in charts if chart.title.startswith("Letters")]
+    assert legends == ([] if count == 2 else [{"letter": ["A", "B", "C", "D"], "run": ["a", "b", "c", "d"]}])
     table = next(chart for chart in charts if chart.title == "Overlap of masks")
     assert len(table.columns["verdict"]) == count * (count - 1) // 2 * 2
 

@@ -32,6 +32,17 @@ def pair_names(result: Tickets) -> list[str]:
     return [f"{result.runs[a]} and {result.runs[b]}" for a, b in result.pairs]
 
 
+def letters(count: int) -> list[str]:
+    """A to Z, then A1 to Z1 and so on: names of runs where there is room for no more."""
+    return [chr(ord("A") + k % 26) + (str(k // 26) if k >= 26 else "") for k in range(count)]
+
+
+def short_pair_names(result: Tickets) -> list[str]:
+    """`A–B` for each pair, after `letters`."""
+    short = letters(len(result.runs))
+    return [f"{short[a]}–{short[b]}" for a, b in result.pairs]
+
+
 def _what_to_know(result: Tickets) -> Table:
     names = pair_names(result)
     gaps = [f"{names[p]}, layer {layer}, not compared: {reason}" for p, layer, reason in result.mismatches]
@@ -94,9 +105,11 @@ def _bars(result: Tickets) -> list[Chart]:
 
 
 def _maps(result: Tickets) -> list[Chart]:
-    names, labels = pair_names(result), ("layer", "pair", "standard deviations above chance")
+    names, labels = short_pair_names(result), ("layer", "pair", "standard deviations above chance")
+    legend = {"letter": letters(len(result.runs)), "run": list(result.runs)}
     found: list[Chart] = [
-        _map("κ of each pair", result.kappa, names, result.layers, labels=("layer", "pair", "κ"), diverging=True)
+        Table("Letters of the runs in the maps of pairs", legend),
+        _map("κ of each pair", result.kappa, names, result.layers, labels=("layer", "pair", "κ"), diverging=True),
     ]
     for null, z in zip(NULL_WORDS.values(), (result.z_uniform, result.z_units, result.z_initial), strict=True):
         if np.isfinite(z).any():
@@ -146,10 +159,10 @@ def _signs_and_units(result: Tickets) -> Table:
     places, columns = _rows(result)
     numbers = {
         "same sign at start": result.signs_start, "by chance": result.signs_start_expected,
-        "probability (start)": result.signs_start_p, "same sign at end": result.signs_end,
-        "by chance (end)": result.signs_end_expected, "probability (end)": result.signs_end_p,
+        "corrected probability (start)": result.signs_start_q, "same sign at end": result.signs_end,
+        "by chance (end)": result.signs_end_expected, "corrected probability (end)": result.signs_end_q,
         "survivors per unit, rank correlation": result.unit_correlation,
-        "probability (units)": result.unit_correlation_p,
+        "corrected probability (units)": result.unit_correlation_q,
     }  # fmt: skip
     for heading, values in numbers.items():
         columns[heading] = [float(values[p, j]) for p, j in places]

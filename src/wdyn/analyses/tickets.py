@@ -57,8 +57,11 @@ class Tickets(Result):
         signs_start, signs_end: share of the weights kept by both that have one sign in both, at step 0 and at the end.
         signs_start_expected, signs_end_expected: the same where signs are dealt out at random.
         signs_start_p, signs_end_p: chance of at least this agreement.
+        signs_start_q, signs_end_q: corrected like `q_uniform`; signs at the start of pairs that were born with the same
+            magnitudes are no tests either.
         unit_correlation: Spearman's, of the survivors per unit.
         unit_correlation_p: chance of one as far from 0, from permutations of the units.
+        unit_correlation_q: corrected like `q_uniform`.
         all_iou, all_kappa: over all comparable layers together.
         all_z: standard deviations above `uniform` in all of them together.
     """
@@ -92,11 +95,14 @@ class Tickets(Result):
     signs_start: Array = measured("index", "layer")
     signs_start_expected: Array = measured("index", "layer")
     signs_start_p: Array = measured("index", "layer")
+    signs_start_q: Array = measured("index", "layer")
     signs_end: Array = measured("index", "layer")
     signs_end_expected: Array = measured("index", "layer")
     signs_end_p: Array = measured("index", "layer")
+    signs_end_q: Array = measured("index", "layer")
     unit_correlation: Array = measured("index", "layer")
     unit_correlation_p: Array = measured("index", "layer")
+    unit_correlation_q: Array = measured("index", "layer")
     all_iou: Array = measured("index")
     all_kappa: Array = measured("index")
     all_z: Array = measured("index", unit="standard deviations")
@@ -162,8 +168,9 @@ def _assembled(
     counts = [[each.pairs[p].counts for each in found.values()] for p in range(len(pairs))]
     relations = [_relation([each for each in row if each is not None]) for row in counts]
     tested = np.array([relation == "" for relation in relations])[:, None]
-    for null in NULLS:
-        numbers[f"q_{null}"] = adjusted(np.where(tested, numbers[f"p_{null}"], np.nan))
+    numbers["unit_correlation_p"] = _columns([each.unit_correlation_p for each in found.values()])
+    apart = np.array([[not each.pairs[p].one_birth for each in found.values()] for p in range(len(pairs))])
+    numbers |= _corrected(numbers, tested, apart)
     why = {(p, layer): reason for p, layer, reason in gaps}
     verdicts = tuple(
         tuple(
@@ -181,8 +188,15 @@ def _assembled(
         **{name: _columns([getattr(each, name) for each in found.values()]) for name in ("kept", "total")},
         by_start_iou=_columns([each.by_start for each in found.values()]),
         unit_correlation=_columns([each.unit_correlation for each in found.values()]),
-        unit_correlation_p=_columns([each.unit_correlation_p for each in found.values()]),
     )  # fmt: skip
+
+
+def _corrected(numbers: dict[str, Array], tested: Array, apart: Array) -> dict[str, Array]:
+    """Chances corrected for their number: of `tested` pairs, of signs at the start those not born together."""
+    asked = {f"q_{null}": (f"p_{null}", tested) for null in NULLS}
+    asked |= {f"{name}_q": (f"{name}_p", tested) for name in ("signs_end", "unit_correlation")}
+    asked["signs_start_q"] = "signs_start_p", tested & apart
+    return {name: adjusted(np.where(those, numbers[p], np.nan)) for name, (p, those) in asked.items()}
 
 
 def _columns(values: list[Array]) -> Array:
