@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,23 +10,25 @@ from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError
 from wdyn.places import parts_folder
+from wdyn.store.helper import HELPER
 from wdyn.store.journal_source import JournalSource
 from wdyn.store.packed_source import PackedSource
 from wdyn.store.sources import Array, Source, steps_per_block
 
 
-def compare(file: Path, source: JournalSource) -> None:
+def compare(file: Path, source: JournalSource, *, look: Callable[[int], bytes] = HELPER.ask) -> None:
     """Read a packed file back against the checksums that training itself computed.
 
     Args:
         file: the packed file.
         source: the journal as it was packed, without what is damaged.
+        look: as for `PackedFile`.
 
     Raises:
         DamagedError: the file does not hold exactly what the journal holds.
     """
     folder = parts_folder(source.path)
-    packed = PackedSource(file)
+    packed = PackedSource(file, look=look)
     try:
         same = packed.steps.tolist() == source.steps.tolist() and packed.meta["run_id"] == source.meta["run_id"]
         same = same and packed.program.text == source.program.text and _small(packed) == _small(source)

@@ -70,8 +70,9 @@ def check_places(places: Mapping[str, Place], size: int) -> None:
             raise OddError(name, "has a chunk that is longer than its values")
         if (place.sizes > size).any() or (place.offsets[place.sizes > 0] > size - place.sizes[place.sizes > 0]).any():
             raise OddError(name, "lies outside of the file")
-    starts = np.concatenate([place.offsets[place.sizes > 0] for place in places.values()])
-    ends = starts + np.concatenate([place.sizes[place.sizes > 0] for place in places.values()])
+    nothing = np.empty(0, "<u8")
+    starts = np.concatenate([nothing, *(place.offsets[place.sizes > 0] for place in places.values())])
+    ends = starts + np.concatenate([nothing, *(place.sizes[place.sizes > 0] for place in places.values())])
     order = np.argsort(starts)
     for at in np.flatnonzero(ends[order[:-1]] > starts[order[1:]])[:1].tolist():
         raise OddError(_at(places, int(starts[order[at + 1]])), "lies where other values lie")
@@ -88,7 +89,7 @@ def read_meta(text: bytes, path: Path) -> dict[str, Any]:
         version = meta["format"]
     except (ValueError, KeyError, TypeError) as error:
         raise stranger(path) from error
-    if not isinstance(meta, dict) or not isinstance(version, int) or version < 1:
+    if not isinstance(meta, dict) or type(version) is not int or version < 1:
         raise stranger(path)
     if version > FORMAT:
         reads = f"{OLDEST} to {FORMAT}" if OLDEST < FORMAT else f"{FORMAT}"

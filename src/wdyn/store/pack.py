@@ -15,6 +15,7 @@ from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.store.compare import compare
 from wdyn.store.journal_source import JournalSource, damage_note
+from wdyn.store.structure import look
 from wdyn.store.write import write_run
 
 _SAID = re.compile(r"error message = '([^']+)'")  # in the text of libhdf5
@@ -106,7 +107,7 @@ def _pack(path: Path, source: JournalSource) -> None:
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         write_run(temporary, source)
-        compare(temporary, source)
+        compare(temporary, source, look=look)  # this very process has written it
         _sync(temporary)
         _rename_exclusively(temporary, path)
         _sync(path.parent)

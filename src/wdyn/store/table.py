@@ -75,9 +75,12 @@ def read_index(text: bytes, places: Mapping[str, Place], count: int) -> dict[str
     Raises:
         OddError: it is no index, or not that of these datasets.
     """
-    entries, first = {}, 0
+    entries: dict[str, Entry] = {}
+    first = 0
     for fields in _parsed(text):
         entry = _entry(fields)
+        if entry.path in entries:
+            raise OddError(entry.path, "is in the index twice")
         if entry.first != first or entry.count != chunk_count(entry.shape, entry.chunks):
             raise OddError(entry.path, "has another number of checksums than of chunks")
         entries[entry.path], first = entry, first + entry.count
