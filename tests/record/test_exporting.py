@@ -9,11 +9,9 @@ import io
 import logging
 import os
 import pickle
-import random
 import subprocess
 import sys
 import threading
-import warnings
 import weakref
 from pathlib import Path
 
@@ -23,11 +21,11 @@ import torch
 from torch import nn
 from torch._dynamo.testing import CompileCounter
 from torch.nn.utils import prune
-from torch.utils.data import DataLoader, TensorDataset
 
 from tests.record.conftest import really_export
 from tests.record.frames import read
-from tests.record.training import as_bytes, raw, small, train
+from tests.record.networks import Branching, Endless, Net, OnlyTrains, Uncopyable, Wild
+from tests.record.training import small, train
 from wdyn.journal.frame import Kind
 from wdyn.record import exporting, journal, program
 from wdyn.record.recorder import Recorder
@@ -53,75 +51,6 @@ def exports(monkeypatch):
 
     monkeypatch.setattr(program, "export_program", spied)
     return seen
-
-
-class Net(nn.Module):
-    """Dropout, BatchNorm, buffers of both kinds and an argument by name."""
-
-    def __init__(self):
-        super().__init__()
-        self.conv, self.norm, self.drop = nn.Conv1d(1, 4, 2), nn.BatchNorm1d(4), nn.Dropout(0.3)
-        self.fc = nn.Linear(12, 2)
-        self.register_buffer("calls", torch.zeros(1))
-        self.register_buffer("scratch", torch.zeros(1), persistent=False)
-
-    def forward(self, x, *, scale=1.0):
-        return self.fc(self.drop(torch.relu(self.norm(self.conv(x.unsqueeze(1))))).flatten(1)) * scale
-
-
-class Branching(Net):
-    """Does one thing or another, depending on its values: no graph can say that."""
-
-    def forward(self, x, *, scale=1.0):
-        if not self.training:
-            print("here")  # noqa: T201
-        return super().forward(x, scale=scale) * (2 if x.sum() > 0 else 1)
-
-
-class Uncopyable(Net):
-    def __deepcopy__(self, memo):
-        raise TypeError("a lock inside")
-
-
-class OnlyTrains(Net):
-    def forward(self, x, *, scale=1.0):
-        if not self.training:
-            raise RuntimeError("no eval mode")
-        return super().forward(x, scale=scale)
-
-
-class Wild(Net):
-    """Whatever can be thrown is thrown when it is exported, and what it can reach it changes before."""
-
-    error: type[BaseException] = MemoryError
-
-    def forward(self, x, *, scale=1.0):
-        if not self.training:
-            torch.manual_seed(5)
-            torch.rand(3), random.random(), np.random.rand()  # noqa: NPY002 the global one is what it reaches
-            raise self.error("wild")
-        return super().forward(x, scale=scale)
-
-
-def endless(self, x, **_):
-    return endless(self, x)
-
-
-class Endless(Net):
-    def forward(self, x, *, scale=1.0):
-        return super().forward(x, scale=scale) if self.training else endless(self, x)
-
-
-class Calls:
-    """A user's forward hook that counts."""
-
-    def __init__(self, module):
-        self.count = 0
-        module.register_forward_pre_hook(self)
-        module.fc.register_forward_hook(self)
-
-    def __call__(self, *_):
-        self.count += 1
 
 
 # what is exported, and when
@@ -442,83 +371,7 @@ def test_a_program_that_the_disk_refuses_is_tried_again(tmp_path, monkeypatch):
     assert found.order == [0, 1]
 
 
-# the training notices nothing
-
-MODELS = {
-    "plain": Net, "branching": Branching, "uncopyable": Uncopyable, "no eval": OnlyTrains, "wild": Wild,
-    "endless": Endless,
-}  # fmt: skip
-
-
-def everything(model, optimizer):
-    """All that a training could notice."""
-    hooks = [name for name in vars(nn.Module()) if "hooks" in name]
-    tensors = [*model.parameters(), *model.buffers()]
-    return {
-        "weights": raw(model),
-        "buffers": [as_bytes(each) for each in model.buffers()],
-        "gradients": [None if each.grad is None else as_bytes(each.grad) for each in model.parameters()],
-        "versions": [each._version for each in tensors],
-        "needs gradient": [each.requires_grad for each in tensors],
-        "state": {f"{i}.{k}": as_bytes(v) for i, s in optimizer.state_dict()["state"].items() for k, v in s.items()},
-        "random": (torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()),  # noqa: NPY002
-        "modes": [each.training for each in model.modules()],
-        "hooks": [[len(getattr(each, name)) for name in hooks] for each in model.modules()],
-        "attributes": [list(vars(each)) for each in model.modules()],
-        "global": (torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), list(warnings.filters)),
-    }
-
-
-def loop(model, optimizer, how):
-    """Eight updates, in one of the ways people train."""
-    data = TensorDataset(torch.randn(32, 4), torch.randn(32, 2))
-    step = torch.compile(model, backend="eager") if how == "compiled later" else model
-    losses = []
-    for x, y in DataLoader(data, batch_size=4, shuffle=True, num_workers=2 * (how == "workers")):
-        with torch.autocast("cpu", torch.bfloat16, enabled=how == "autocast"):
-            loss = (step(x + random.random() + np.random.rand()) - y).square().sum()  # noqa: NPY002
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        losses.append(as_bytes(loss))
-    return losses
-
-
-@pytest.mark.parametrize(
-    ("kind", "how"),
-    [
-        *((kind, "eager") for kind in MODELS),
-        *(("plain", how) for how in ("autocast", "workers", "compiled later", "compiled before", "sample", "hooked")),
-    ],
-)
-@from_torch
-def test_training_is_bit_identical_with_and_without(tmp_path, kind, how):
-    def run(recording):
-        torch._dynamo.reset()
-        for seed in (random.seed, np.random.seed, torch.manual_seed):
-            seed(1)
-        plain = MODELS[kind]()
-        plain.drop.eval()  # a mode of its own
-        calls = Calls(plain) if how == "hooked" else None
-        model = torch.compile(plain, backend="eager") if how == "compiled before" else plain
-        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-        if recording:
-            sample = (torch.zeros(3, 4), torch.zeros(3)) if how == "sample" else None
-            recorder = Recorder(model, tmp_path / "a.h5", sample=sample)
-        losses = loop(model, optimizer, how)
-        if recording:
-            recorder.close()
-        return losses, everything(plain, optimizer), calls and calls.count
-
-    with_it, without = run(True), run(False)
-    assert with_it == without
-    found = read(tmp_path / "a.h5")
-    assert len(found.order) == 9
-    assert bool(found.program) == (kind == "plain" and how != "compiled later")
-    assert len(found.no_program) == (found.program is None)
-    if how == "hooked":
-        assert with_it[2] == 16
-        assert found.program["without_hooks"] == ["", "fc"]
+# the training notices nothing: see test_observer.py
 
 
 @from_torch

@@ -4,7 +4,6 @@ from __future__ import annotations
 import gc
 import json
 import os
-import random
 import re
 import signal
 import subprocess
@@ -448,50 +447,7 @@ def test_include_and_exclude(tmp_path):
     assert dict(found.schema.meta["left_out"]).keys() == {"0.bias", "2.bias"}
 
 
-# observing changes nothing
-
-
-class Busy(nn.Module):
-    def __init__(self):
-        super().__init__()
-        self.conv, self.norm, self.drop = nn.Conv1d(1, 4, 2), nn.BatchNorm1d(4), nn.Dropout(0.3)
-        self.fc = nn.Linear(12, 2)
-
-    def forward(self, x):
-        return self.fc(self.drop(torch.relu(self.norm(self.conv(x.unsqueeze(1))))).flatten(1))
-
-
-@pytest.mark.parametrize("record", ["global", "named", "skip"])
-def test_training_is_bit_identical_with_and_without(tmp_path, record):
-    def run(recording):
-        random.seed(1)
-        np.random.seed(1)  # noqa: NPY002 the global generator is what must not be touched
-        torch.manual_seed(1)
-        model = Busy()
-        optimizer = torch.optim.AdamW(model.parameters(), lr=0.01)
-        options = {"global": {}, "named": {"optimizer": optimizer}, "skip": {"when_behind": "skip"}}[record]
-        recorder = (
-            Recorder(model, tmp_path / "a.h5", sample=(torch.zeros(2, 4), torch.zeros(2)), **options)
-            if recording
-            else None
-        )
-        for _ in range(20):
-            loss = model(torch.randn(8, 4) + random.random() + np.random.rand()).square().sum()  # noqa: NPY002
-            optimizer.zero_grad()
-            loss.backward()
-            optimizer.step()
-            if recorder:
-                recorder.log(loss=loss)
-        grads = [as_bytes(p.grad) for p in model.parameters()]
-        versions = [tensor._version for tensor in model.state_dict(keep_vars=True).values()]
-        state = {f"{i}.{k}": as_bytes(v) for i, s in optimizer.state_dict()["state"].items() for k, v in s.items()}
-        draws = torch.get_rng_state().tolist(), random.getstate(), np.random.get_state()[1].tolist()  # noqa: NPY002
-        modes = [(m.training, len(m._forward_hooks), len(m._forward_pre_hooks)) for m in model.modules()]
-        if recorder:
-            recorder.close()
-        return raw(model), grads, versions, state, draws, modes, torch.is_grad_enabled()
-
-    assert run(True) == run(False)
+# observing changes nothing: see test_observer.py
 
 
 def test_no_tensor_outlives_the_recorder(tmp_path):
