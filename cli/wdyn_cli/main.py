@@ -11,6 +11,7 @@ import click
 from wdyn_cli.ablate import ablate
 from wdyn_cli.analyze import analyze
 from wdyn_cli.audit import audit
+from wdyn_cli.check import check
 from wdyn_cli.compare import compare
 from wdyn_cli.demo import demo
 from wdyn_cli.figures import figures
@@ -54,5 +55,5 @@ def main(debug: bool) -> None:
     """See how a network learned, from a file that holds the weights of every step."""
 
 
-for command in (ablate, analyze, audit, compare, demo, figures, info, lottery, plan, verify):
+for command in (ablate, analyze, audit, check, compare, demo, figures, info, lottery, plan, verify):
     main.add_command(command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -116,7 +117,7 @@ class Followed:
         """Attach; the arguments are those of `Watch.follow`."""
         self._watch, self._model, self._counted, self._extra = watch, model, counted, extra
         self._fingerprint = Fingerprint(model)
-        self.count, self._counted_by = 0, ""
+        self.count, self._counted_by, self._pid = 0, "", os.getpid()
         self.hooks = OptimizerHooks(optimizer, owns=self._owns, before=lambda: None, after=self._after)
 
     def step(self) -> None:
@@ -140,7 +141,7 @@ class Followed:
 
     def _count(self, source: str) -> None:
         self._counted_by = self._counted_by or source
-        if source != self._counted_by:
+        if source != self._counted_by or os.getpid() != self._pid:  # a forked child is not looked at
             return
         self.count += 1
         self._counted()
