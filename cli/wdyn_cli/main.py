@@ -18,6 +18,7 @@ from wdyn_cli.figures import figures
 from wdyn_cli.info import info
 from wdyn_cli.lottery import lottery
 from wdyn_cli.plan import plan
+from wdyn_cli.repair import repair
 from wdyn_cli.verify import verify
 
 INTERRUPTED = 130
@@ -55,5 +56,5 @@ def main(debug: bool) -> None:
     """See how a network learned, from a file that holds the weights of every step."""
 
 
-for command in (ablate, analyze, audit, check, compare, demo, figures, info, lottery, plan, verify):
+for command in (ablate, analyze, audit, check, compare, demo, figures, info, lottery, plan, repair, verify):
     main.add_command(command)

@@ -38,6 +38,34 @@ def compare(file: Path, source: JournalSource, *, look: Callable[[int], bytes] =
         packed.close()
 
 
+def same(first: Source, second: Source, *, progress: Callable[[float], object] = lambda done: None) -> bool:
+    """Whether two sources hold the same, value by value.
+
+    Args:
+        first: one of them.
+        second: the other.
+        progress: called now and then with the fraction of the tensors that was read, 0 to 1.
+
+    Raises:
+        DamagedError: a value of one does not match its checksum.
+    """
+    if first.steps.tolist() != second.steps.tolist() or dict(first.tensors) != dict(second.tensors):
+        return False
+    if first.program.text != second.program.text or _small(first) != _small(second):
+        return False
+    whole, done = sum(spec.nbytes for spec in first.tensors.values()) or 1, 0
+    for name, spec in first.tensors.items():
+        together = steps_per_block(spec, len(first.steps))
+        for start in range(0, len(first.steps), together):
+            positions = np.arange(start, min(start + together, len(first.steps)))
+            blocks = (as_recorded(source.read(name, positions), spec.dtype) for source in (first, second))
+            if len({bytes(block) for block in blocks}) > 1:
+                return False
+            progress((done + spec.nbytes * (positions[-1] + 1) / len(first.steps)) / whole)
+        done += spec.nbytes
+    return True
+
+
 def _small(source: Source) -> list[object]:
     """Everything but the tensors, as bytes, so that a NaN is like itself."""
     arrays = [source.times, *(source.sample or ())]

@@ -30,11 +30,12 @@ _Payload = tuple[Frame, bytes]
 class JournalSource:
     """The frames of a journal folder as they stood when this was made; see `Source`."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, folder: Path | None = None) -> None:
         """Read the headers of all frames.
 
         Args:
             path: the run file that the journal belongs to.
+            folder: of the journal; `<path>.parts` when omitted.
 
         Raises:
             RunFileError: no step has been written.
@@ -42,7 +43,7 @@ class JournalSource:
         """
         self.path = path
         self._open: dict[Path, int] = {}
-        folder = parts_folder(path)
+        folder = folder or parts_folder(path)
         recording = live_holder(folder) is not None
         self._inodes = {path: path.stat().st_ino for path in segments(folder)}
         entries = in_force(survey(folder))

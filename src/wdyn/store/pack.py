@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
-from wdyn.journal.lock import LOCK, Holder, alone, live_holder, runs
+from wdyn.journal.lock import LOCK, Holder, alone, live_holder
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.store.compare import compare
 from wdyn.store.journal_source import JournalSource, damage_note
+from wdyn.store.placing import place, reason
 from wdyn.store.structure import look
 from wdyn.store.write import write_run
-
-_SAID = re.compile(r"error message = '([^']+)'")  # in the text of libhdf5
 
 
 def pack(path: Path) -> None:
@@ -52,7 +51,7 @@ def pack(path: Path) -> None:
         if isinstance(error, FileNotFoundError) and path.exists() and not segments(folder):
             return  # another process packed the same run meanwhile
         raise RunFileError(
-            f"{path}: could not be packed: {_reason(error)}. The journal {folder.name} stands."
+            f"{path}: could not be packed: {reason(error)}. The journal {folder.name} stands."
         ) from error
 
 
@@ -64,7 +63,7 @@ def _refuse_live(path: Path, folder: Path) -> None:
 def _pack_or_compare(path: Path, folder: Path) -> None:
     source = JournalSource(path)
     try:
-        _drop_damaged(source)
+        drop_damaged(source)
         compare(path, source) if path.exists() else _pack(path, source)
     finally:
         source.close()
@@ -93,38 +92,24 @@ def _put_away(folder: Path, *, damaged: bool) -> None:
         shutil.rmtree(folder.rename(_packed(folder)), ignore_errors=True)
 
 
-def _reason(error: Exception) -> str:
-    """One sentence of what went wrong; libhdf5 has several lines, with addresses in memory."""
-    if said := _SAID.search(str(error)):
-        return said[1]
-    words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return words.partition("\n")[0].split(" (")[0].strip().rstrip(".")
-
-
 def _pack(path: Path, source: JournalSource) -> None:
-    """Write beside, verify, and only then give the file its name."""
-    _sweep(path)
-    temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
+    def write(temporary: Path) -> None:
         write_run(temporary, source)
         compare(temporary, source, look=look)  # this very process has written it
-        _sync(temporary)
-        _rename_exclusively(temporary, path)
-        _sync(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
+
+    place(path, write)
 
 
-def _sweep(path: Path) -> None:
-    """Remove what packers left that were killed."""
-    for left in path.parent.glob(f"{path.name}.tmp-*"):
-        pid = left.name.rpartition("-")[2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not runs(int(pid))):
-            left.unlink(missing_ok=True)
+def drop_damaged(source: JournalSource, progress: Callable[[float], object] = lambda done: None) -> None:
+    """Leave out of a journal what does not match its checksum or is not known any more, and note it.
 
+    Args:
+        source: the journal.
+        progress: called now and then with the fraction that was looked at, 0 to 1.
 
-def _drop_damaged(source: JournalSource) -> None:
-    """Leave out what does not match its checksum or is not known any more, and note it."""
+    Raises:
+        DamagedError: no step of it is undamaged.
+    """
     damaged = []
     for position, step in enumerate(source.steps.tolist()):
         try:
@@ -133,34 +118,15 @@ def _drop_damaged(source: JournalSource) -> None:
             damaged.append(position)
             if step not in source.losses.unsure:  # those are noted already
                 source.meta["notes"].append(damage_note(step, str(error)))
+        progress((position + 1) / len(source.steps))
     if len(damaged) == len(source.steps):
-        raise DamagedError(f"{source.path}: no step of its journal is undamaged, so nothing was packed.")
+        raise DamagedError(f"{source.path}: no step of its journal is undamaged, so nothing can be kept of it.")
     source.drop(damaged)
     try:
         _ = source.sample
     except DamagedError as error:
         source.drop_sample()
         source.meta["notes"].append({"what": "damaged", "reason": f"sample lost: {error}", "step": 0})
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _rename_exclusively(temporary: Path, path: Path) -> None:
-    """Give the file its name, unless something has that name."""
-    try:
-        os.link(temporary, path)
-    except FileExistsError:
-        raise RunFileError(f"{path}: appeared while its journal was packed. Neither was touched.") from None
-    except OSError:  # a file system without hard links
-        if path.exists():
-            raise RunFileError(f"{path}: appeared while its journal was packed. Neither was touched.") from None
-        temporary.rename(path)
 
 
 def main(arguments: list[str]) -> int:

@@ -156,14 +156,19 @@ def read_small(file: PackedFile) -> Small:
     metrics = {
         name: Metric(file.whole(f"{at}/{STEP}"), file.whole(f"{at}/{VALUE}")) for name, at in members(file, METRICS)
     }
-    small = Small(file.whole(STEPS), file.whole(TIME), masks, metrics)
-    for each in (
-        small.steps,
-        *(track.since for track in masks.values()),
-        *(metric.steps for metric in metrics.values()),
-    ):
+    return check_order(Small(file.whole(STEPS), file.whole(TIME), masks, metrics), file.path)
+
+
+def check_order(small: Small, path: Path) -> Small:
+    """The same, after it was seen that everything in it is in the order of steps.
+
+    Raises:
+        RunFileError: something is not.
+    """
+    tracks, metrics = small.masks.values(), small.metrics.values()
+    for each in (small.steps, *(track.since for track in tracks), *(metric.steps for metric in metrics)):
         if (each[:1] < 0).any() or (each[1:] <= each[:-1]).any():
-            raise RunFileError(f"{file.path}: steps that do not increase, which no run that wdyn wrote has.")
+            raise RunFileError(f"{path}: steps that do not increase, which no run that wdyn wrote has.")
     return small
 
 

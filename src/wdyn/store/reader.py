@@ -47,14 +47,15 @@ def open_source(path: Path, keep: int = 0) -> Source:
             if not journal:
                 raise
     elif not journal:
-        raise RunFileError(_missing(path))
+        raise RunFileError(missing(path))
     try:
         return JournalSource(path)
     except FileNotFoundError:  # it was packed between the look and the reading
         return PackedSource(path, keep)
 
 
-def _missing(path: Path) -> str:
+def missing(path: Path) -> str:
+    """What to say where there is no run, with the runs that are beside."""
     if parts_folder(path).is_dir():
         return f"{path}: {parts_folder(path).name} is there, but nothing has been recorded in it."
     if not path.parent.is_dir():

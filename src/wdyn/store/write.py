@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ _SLAB_BYTES = 1 << 26  # of a tensor, read at a time
 _THREADS = min(4, os.cpu_count() or 1)
 
 
-def write_run(path: Path, source: Source) -> None:
+def write_run(path: Path, source: Source, *, progress: Callable[[float], object] = lambda done: None) -> None:
     """Write all of a source to a new file.
 
     Memory stays below a few times `_SLAB_BYTES`, or one row of chunks of the widest tensor where that is more.
@@ -50,6 +50,7 @@ def write_run(path: Path, source: Source) -> None:
     Args:
         path: must not exist.
         source: where the numbers come from.
+        progress: called now and then with the fraction of the tensors that was written, 0 to 1.
 
     Raises:
         FileExistsError: the path exists; it was not touched.
@@ -59,8 +60,11 @@ def write_run(path: Path, source: Source) -> None:
         with ThreadPoolExecutor(_THREADS, "wdyn-pack") as pool:
             writer = _Writer(file, pool)
             _write_small(writer, source)
-            for name in source.tensors:
-                writer.tensor(source, name)
+            whole, done = sum(spec.nbytes for spec in source.tensors.values()) or 1, 0
+            for name, spec in source.tensors.items():
+                for fraction in writer.tensor(source, name):
+                    progress((done + fraction * spec.nbytes) / whole)
+                done += spec.nbytes
         writer.table()
 
 
@@ -69,10 +73,10 @@ def _write_small(writer: _Writer, source: Source) -> None:
     writer.plain(META, _json({**source.meta, "format": FORMAT, "tensors": tensors}))
     writer.plain(STEPS, source.steps)
     writer.plain(TIME, source.times)
-    for name, track in source.masks.items():
+    for name, track in sorted(source.masks.items()):
         writer.plain(f"{MASKS}/{escape(name)}/{BITS}", track.bits)
         writer.plain(f"{MASKS}/{escape(name)}/{SINCE}", track.since)
-    for name, metric in source.metrics.items():
+    for name, metric in sorted(source.metrics.items()):
         writer.plain(f"{METRICS}/{escape(name)}/{STEP}", metric.steps)
         writer.plain(f"{METRICS}/{escape(name)}/{VALUE}", metric.values)
     if source.sample is not None:
@@ -102,8 +106,8 @@ class _Writer:
         bound = self._register(path, little.dtype, little.shape, chunks=None)
         self._sums.append(checksum(bound, (0,) * little.ndim, little))
 
-    def tensor(self, source: Source, name: str) -> None:
-        """A weight or buffer through all steps, chunk by chunk."""
+    def tensor(self, source: Source, name: str) -> Iterator[float]:
+        """A weight or buffer through all steps, chunk by chunk; yields which fraction of it is written."""
         spec, steps = source.tensors[name], len(source.steps)
         path, dtype, shape = f"{GROUPS[spec.role]}/{escape(name)}", stored_dtype(spec), (steps, *spec.shape)
         chunks = chunk_shape(shape, dtype.itemsize)
@@ -117,6 +121,7 @@ class _Writer:
         for positions, rows in _slabs(shape, chunks, dtype.itemsize):
             slab = source.read(name, np.arange(positions.start, positions.stop), rows)
             self._write_slab(dataset, slab, (positions.start, rows.start or 0), bound)
+            yield positions.stop / steps
 
     def _write_slab(self, dataset: h5py.Dataset, slab: Array, start: tuple[int, int], bound: str) -> None:
         corner = (*start, *[0] * slab.ndim)[: slab.ndim]
