@@ -27,7 +27,7 @@ def raw(model: nn.Module) -> dict[str, bytes]:
 
 def as_bytes(tensor: torch.Tensor) -> bytes:
     flat = tensor.detach().clone(memory_format=torch.contiguous_format).reshape(-1)
-    return flat.view(torch.uint8).numpy().tobytes()
+    return flat.view(torch.uint8).cpu().numpy().tobytes()
 
 
 def train(

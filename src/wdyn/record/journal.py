@@ -15,6 +15,7 @@ from wdyn.journal.schema import Schema
 from wdyn.journal.thin import thin_segment
 from wdyn.record.missing import Missing, note
 from wdyn.record.room import Room
+from wdyn.record.syncing import Syncer
 from wdyn.record.thinning import Thinned
 
 SEGMENT_SIZE = 256 * 2**20  # bytes after which the next segment begins
@@ -62,7 +63,9 @@ class Journal:
         self._segment_size = SEGMENT_SIZE if segment_size is None else segment_size
         self._masks: bytes | None = None  # what holds now
         self._has_masks = True  # whether the segment says so
+        self._syncer = Syncer(lambda error: self._refused(error, "syncing"))
         self._segment = self._begin()
+        sync_folder(folder)
         self._dirty_since: float | None = None
         self._pause, self._silent_until = FIRST_PAUSE, 0.0
         self._last_error = ""
@@ -111,12 +114,9 @@ class Journal:
         return None if self._dirty_since is None else max(0.0, self._dirty_since + SYNC_EVERY - time.monotonic())
 
     def sync(self) -> None:
-        """Ask the disk to keep all that was written."""
+        """Ask the disk to keep all that was written; it does so beside what is written next."""
         self._dirty_since = None
-        try:
-            self._segment.sync()
-        except OSError as error:
-            self._refused(error, "syncing")
+        self._syncer.hand_over(self._segment.sync)
         if self._room is not None:
             self.shortage = self._room.shortage() or self.shortage
 
@@ -124,6 +124,7 @@ class Journal:
         """Write the segments anew without the steps that are not to stay; where the disk refuses, they stay."""
         try:
             self._next_segment()
+            self._syncer.wait()
             for path in segments(self._folder)[:-1]:
                 thin_segment(path, keep=thinned.keep)
         except OSError as error:
@@ -142,6 +143,7 @@ class Journal:
         self._note_missing(time.time())
         self.lost_notes += len(self._unnoted)
         self.write(Kind.NOTE, note("closed", "the recording was closed"), step=step, time_=time.time())
+        self._syncer.wait()
         try:
             self._segment.close()
         except OSError as error:
@@ -162,14 +164,14 @@ class Journal:
     def _next_segment(self) -> None:
         following = self._begin()
         finished, self._segment, self._has_masks = self._segment, following, self._masks is None
-        finished.close()
+        self._syncer.hand_over(finished.close)
+        self._syncer.hand_over(lambda: sync_folder(self._folder))
 
     def _begin(self) -> SegmentWriter:
         path = segment_path(self._folder, self._number)
         segment = SegmentWriter(path, crc32(self._schema))
         try:
             segment.append(Kind.SCHEMA, self._schema, step=0, time=time.time())
-            sync_folder(self._folder)
         except OSError:
             with suppress(OSError):
                 segment.close()
