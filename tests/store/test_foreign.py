@@ -301,6 +301,12 @@ def test_damage_in_small_things_is_found_at_opening(path, name):
     refused(path, f"{name} does not match its checksum")
 
 
+def test_damaged_facts_are_damage_and_not_a_strangers(path):
+    with h5py.File(path, "a") as file:
+        file["meta"][0] ^= 1
+    refused(path, "meta does not match its checksum")
+
+
 def test_a_copy_is_as_good(path, tmp_path):
     shutil.copy(path, tmp_path / "b.h5")
     assert everything(tmp_path / "b.h5") == everything(path)

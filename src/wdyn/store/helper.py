@@ -14,10 +14,11 @@ import threading
 import time
 
 READY = b"wdyn"
-REQUEST = struct.Struct("<I")  # seconds that the look may take; the file's descriptor comes with it
+REQUEST = struct.Struct("<I")  # seconds of processor time that the look may take; the file's descriptor comes with it
 ANSWER = struct.Struct("<?Q")  # whether the process goes on after it, and how many bytes follow
 _START = 60  # seconds that the process may take to start: on a busy machine with a cold disk Python takes long
-_LOOK, _BYTES_PER_SECOND, _LONGEST = 10, 100_000_000, 300  # a million chunks, 60 GB, take 3 s
+_LOOK, _BYTES_PER_SECOND, _LONGEST = 10, 100_000_000, 300  # of processor time: a million chunks, 60 GB, take 3 s
+_BUSY = 3  # so many times longer it may take where others are at work as well
 _ENVIRONMENT = {
     "HDF5_PLUGIN_PRELOAD": "::",  # no filter of others is loaded, whatever a file asks for
     "OPENBLAS_NUM_THREADS": "1",
@@ -112,7 +113,7 @@ class Helper:
     def _answer(self, line: socket.socket, descriptor: int) -> tuple[bool, bytes]:
         size = os.fstat(descriptor).st_size
         seconds = min(_LOOK + size // _BYTES_PER_SECOND, _LONGEST)
-        until = time.monotonic() + seconds
+        until = time.monotonic() + _BUSY * seconds
         try:
             socket.send_fds(line, [REQUEST.pack(seconds)], [descriptor])
             goes_on, length = ANSWER.unpack(_receive(line, ANSWER.size, until))
@@ -120,7 +121,7 @@ class Helper:
                 raise HelperError("gave an answer that makes no sense")
             return goes_on, _receive(line, length, until)
         except TimeoutError:
-            raise HelperError(f"did not come to an end within {seconds} s") from None
+            raise HelperError(f"did not come to an end within {_BUSY * seconds} s") from None
         except (OSError, EOFError):
             raise HelperError(self._end()) from None
 

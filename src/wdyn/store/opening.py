@@ -59,9 +59,13 @@ def _check_start(descriptor: int, path: Path) -> None:
         raise DamagedError(f"{path}: cut short, {found.st_size:,} of {end:,} bytes are there. Copy the file again.")
 
 
-def stranger(path: Path) -> RunFileError:
+class StrangerError(RunFileError):
+    """A file of somebody else's, that does not even look like a run."""
+
+
+def stranger(path: Path) -> StrangerError:
     """What to say of somebody else's file."""
-    return RunFileError(f"{path}: an HDF5 file, but not a run that wdyn wrote.")
+    return StrangerError(f"{path}: an HDF5 file, but not a run that wdyn wrote.")
 
 
 def odd(path: Path, error: OddError) -> RunFileError:

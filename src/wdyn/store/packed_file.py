@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from wdyn.store.facts import check_facts
 from wdyn.store.foreign import check_members, check_places, check_plain, read_meta
 from wdyn.store.helper import HELPER
 from wdyn.store.layout import CRC32, INDEX, META, SELF, STEPS, TIME
-from wdyn.store.opening import examine, odd, open_file, stranger
+from wdyn.store.opening import StrangerError, examine, odd, open_file, stranger
 from wdyn.store.sources import read_only
 from wdyn.store.table import Entry, Table, own_checksum, read_index
 
@@ -69,7 +70,11 @@ class PackedFile:
         meta = self.places.get(META)
         if meta is None or (meta.dtype, len(meta.shape), meta.chunks) != (np.dtype("u1"), 1, None):
             raise stranger(self.path)
-        self.meta = read_meta(self.unchecked(META).tobytes(), self.path)
+        try:
+            self.meta = read_meta(self.unchecked(META).tobytes(), self.path)
+        except StrangerError:
+            self._check_damaged()
+            raise
         if structure.odd is not None:
             raise OddError(*structure.odd)
         check_plain(self.places)
@@ -82,6 +87,13 @@ class PackedFile:
         if not self.places[STEPS].shape[0] or self.places[TIME].shape != self.places[STEPS].shape:
             raise RunFileError(f"{self.path}: an empty run, no step was recorded, so there is nothing to read.")
         check_members(self.tensors, self.places)
+
+    def _check_damaged(self) -> None:
+        """Facts that cannot be read are a stranger's, unless a table of checksums says that they are damaged."""
+        with suppress(OddError):
+            check_plain(self.places)
+            self.table = checked_table(self)
+            self.whole(META)
 
     def unchecked(self, path: str) -> Array:
         """All values of a dataset that is not chunked, as they are in the file.

@@ -93,7 +93,10 @@ class PackedSource:
             raise
         self.program = StoredProgram(self._program_text, self.meta["notes"])
         self._kept = Kept(keep)
-        self._pool = ThreadPoolExecutor(THREADS, "wdyn-read")
+        self._begin_threads()
+
+    def _begin_threads(self) -> None:
+        self._process, self._pool = os.getpid(), ThreadPoolExecutor(THREADS, "wdyn-read")
 
     @cached_property
     def sample(self) -> Sample | None:
@@ -133,6 +136,8 @@ class PackedSource:
         if len(tasks) == 1:
             work(tasks[0])
             return
+        if self._process != os.getpid():  # threads do not come along through a fork
+            self._begin_threads()
         for done in [self._pool.submit(_each, work, tasks[k::THREADS]) for k in range(THREADS)]:
             done.result()
 
