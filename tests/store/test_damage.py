@@ -37,12 +37,23 @@ def pieces(path):
             found |= {("sample", k): part.tobytes() for k, part in enumerate(run.sample or ())}
         if run.program is not None:
             found["program",] = json.dumps(dict(run.program))
+        for name in run.parameters:
+            found |= values_of(run, name)
         for step in run.steps.tolist():
-            for name in run.parameters:
-                with suppress(WdynError):
-                    found["value", step, name] = run.state(step, [name])[name].tobytes()
             with suppress(WdynError):  # a mask that holds nothing back is none
                 found |= {("mask", step, name): m.tobytes() for name, m in run.masks(step).items() if not m.all()}
+    return found
+
+
+def values_of(run, name):
+    """A tensor at each step at which it is not lost; in one go, if it can be had."""
+    with suppress(WdynError):
+        every = [values for _, block in run.history(name) for values in block]
+        return {("value", step, name): each.tobytes() for step, each in zip(run.steps.tolist(), every, strict=True)}
+    found = {}
+    for step in run.steps.tolist():
+        with suppress(WdynError):
+            found["value", step, name] = run.state(step, [name])[name].tobytes()
     return found
 
 
