@@ -28,6 +28,7 @@ format: $(READY)
 	$(BIN)/ruff check --fix .
 
 bench: $(READY)
+	@PIP_CONSTRAINT=constraints/dev.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install -q -e '.[bench]'
 	@for question in benchmarks/bench_*.py; do $(BIN)/python $$question || exit 1; done
 
 clean:
