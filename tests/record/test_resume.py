@@ -229,6 +229,15 @@ def test_a_recording_that_died_before_its_first_frame_is_no_run(tmp_path):
     assert_holds(path, training.seen, range(3))
 
 
+def test_a_folder_of_the_user_is_not_deleted(tmp_path):
+    folder = parts_folder(tmp_path / "a.h5")
+    folder.mkdir()
+    (folder / "thesis.tex").write_text("mine")
+    with pytest.raises(MisuseError, match=r"cannot be resumed: .*not empty"):
+        Recorder(small(), tmp_path / "a.h5", resume=True)
+    assert os.listdir(folder) == ["thesis.tex"]
+
+
 def test_a_live_recording_is_not_taken_over(tmp_path):
     path, training = tmp_path / "a.h5", Training()
     with Recorder(training.model, path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -120,7 +119,8 @@ def take_up(path: Path) -> Past | None:
     try:
         return _read(folder)
     except BaseException as error:
-        release(folder)
+        with suppress(OSError):
+            release(folder)
         if isinstance(error, OSError):  # of what is damaged too
             raise MisuseError(f"{path} cannot be resumed: {error}") from error
         raise
@@ -134,7 +134,8 @@ def _read(folder: Path) -> Past | None:
     entries = in_force(survey(folder))
     schema = read_schema(entries)
     if schema is None and not entries:
-        shutil.rmtree(folder)  # it died before anything was recorded
+        release(folder)
+        folder.rmdir()  # its recording died before its first frame; whatever else is in it is not for us to delete
         return None
     if schema is None:
         raise MisuseError(
