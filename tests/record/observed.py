@@ -7,6 +7,7 @@ For each of them FOLDER gets a file that holds the lines of a Watch and what was
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -121,6 +122,7 @@ def main(folder: Path, jobs: Sequence[str]) -> int:
     worst, running = 0, 0
     if jobs[0] != "fresh":  # loads what takes seconds, and half a second in each copy of this process
         torch.export.export(Net(), (torch.zeros(4, 4),))
+        gc.freeze()  # else each copy copies what it collects
     for job in (each for each in jobs if each != "fresh"):
         training, recorder = job.split("|")
         place = folder / job
