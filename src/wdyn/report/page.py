@@ -19,6 +19,7 @@ from wdyn.report.chart_data import ChartData, chart_data
 from wdyn.report.codec import Blocks, packed_text
 from wdyn.report.sections import Section
 from wdyn.report.static_tables import StaticTable, static_table
+from wdyn.report.summary import summarise
 from wdyn.report.words import WORDS
 
 PARTS = Path(__file__).with_name("page")
@@ -80,6 +81,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
     """
     blocks = Blocks()
     panels = [_panel(section, blocks) for section in sorted(sections, key=_place)]
+    begins = steps[0] == 0 and steps[-1] > 0 and "runs" not in facts
     slots = [slot for panel in panels for slot in panel.stage + panel.slots]
     index = {
         "layers": [layer["name"] for layer in facts["layers"]],
@@ -95,6 +97,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
         .render(
             facts=facts,
             panels=panels,
+            summary=summarise((panel.section for panel in panels), first_step=0 if begins else None),
             below=sorted((panel for panel in panels if panel.slots or not panel.stage), key=_place_below),
             index=safe_json(index),
             data=blocks.to_text(),

@@ -1,0 +1,84 @@
+"""The page's first words: what stands out against chance, what does not, and what was not asked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from wdyn.analyses._spec import Finding
+from wdyn.report.sections import Section
+
+MOST = 8  # sentences of one analysis; the others stand in its section
+
+
+@dataclass(frozen=True)
+class Told:
+    """What one analysis says.
+
+    Attributes:
+        name: of the section, where its charts are.
+        title: heading of the section.
+        texts: sentences without a full stop.
+        more: how many were left out here.
+    """
+
+    name: str
+    title: str
+    texts: tuple[str, ...]
+    more: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """All analyses in a few words.
+
+    Attributes:
+        found: signals beyond chance after the first step.
+        chance: where there is nothing that chance could not give.
+        asked: questions put to the first step, where a run begins with initial weights; 0 where it does not.
+        level: share of such questions that may be answered with a signal by chance, at most.
+        start: signals claimed there, of which there should be hardly any.
+        pictures: sections without a null, that show and do not judge.
+        absent: sections that were skipped or failed.
+    """
+
+    found: tuple[Told, ...]
+    chance: tuple[Told, ...]
+    asked: int
+    level: float
+    start: tuple[Told, ...]
+    pictures: tuple[Section, ...]
+    absent: tuple[Section, ...]
+
+
+def summarise(sections: Iterable[Section], *, first_step: int | None) -> Summary:
+    """Sort the findings of all sections.
+
+    Args:
+        sections: in the order of the page.
+        first_step: the first analysed step where it is that of the initial weights; findings there say whether an
+            analysis is fooled, not what training did. None where there is no such step, or no other.
+    """
+    sections = list(sections)
+    good = [section for section in sections if section.status == "ok"]
+    told = [section for section in good if section.findings]
+    begin = {section.name: [f for f in section.findings if f.step == first_step] for section in told}
+    later = {section.name: [f for f in section.findings if f.step != first_step] for section in told}
+    return Summary(
+        found=_told(told, later, significant=True),
+        chance=_told(told, later, significant=False),
+        asked=sum(map(len, begin.values())),
+        level=max((each.level for findings in begin.values() for each in findings), default=0.0),
+        start=_told(told, begin, significant=True),
+        pictures=tuple(section for section in good if not section.findings),
+        absent=tuple(section for section in sections if section.status != "ok"),
+    )
+
+
+def _told(sections: Sequence[Section], findings: dict[str, list[Finding]], *, significant: bool) -> tuple[Told, ...]:
+    rows = []
+    for section in sections:
+        texts = [each.text for each in findings[section.name] if each.significant is significant]
+        if texts:
+            rows.append(Told(section.name, section.title, tuple(texts[:MOST]), len(texts[MOST:])))
+    return tuple(rows)
