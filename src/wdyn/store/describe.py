@@ -88,7 +88,7 @@ def note_text(note: Mapping[str, Any]) -> str:
     """
     words = {
         "gap": "Not recorded", "skipped": "Skipped", "ended": "Recording ended", "damaged": "Damaged",
-        "left out": "Left out", "closed": "Closed",
+        "left out": "Left out", "closed": "Closed", "resumed": "Resumed", "thinned": "Thinned",
     }  # fmt: skip
     what = words.get(note["what"], note["what"])
     first, last = note.get("steps") or (note.get("step"), note.get("step"))
