@@ -70,8 +70,8 @@ def run(tmp_path, monkeypatch):
         if (child := os.fork()) == 0:
             status = 70
             try:
-                words = [str(out), str(folder) if recording else "", str(compared), str(script), *arguments]
-                check_runner.main(words)
+                how = "at-work" if recording else "idle"
+                check_runner.main([str(out), str(folder), how, str(compared), str(script), *arguments])
             except SystemExit as exit_:
                 status = exit_.code if isinstance(exit_.code, int) else 70
             except BaseException as error:
@@ -97,7 +97,7 @@ def test_both_ways_are_alike_and_end_after_twice_the_updates(run, tmp_path):
     assert first_difference(without.lines, with_it.lines) is None
     recorded = checking._recorded(with_it.folder)
     assert recorded == Recorded(9, 4 * (4 * 3 + 3 + 3 * 2 + 2), None)
-    assert not without.folder.exists()
+    assert not list(without.folder.iterdir())
     assert not (tmp_path / "mine.h5.parts").exists()
     assert not (tmp_path / "checkpoints").exists()
 
@@ -226,6 +226,22 @@ def test_two_models_with_a_recorder_each(run):
     assert without.ends == with_it.ends == ["the script ended"] * 2
     assert first_difference(without.lines, with_it.lines) is None
     assert checking._recorded(with_it.folder).steps == 3  # 0 of the one, 0 and 1 of the other
+
+
+@pytest.mark.parametrize("recording", [False, True])
+def test_recorders_one_after_the_other_have_files_of_their_own(run, recording):
+    body = """
+    before = Recorder(model)
+    for _ in range(3):
+        after = Recorder(model)
+        before.close()
+        before = after
+        before.path.with_suffix(".txt").write_text("beside the run")
+        update()
+    """
+    done = run(body, recording=recording)
+    assert (done.status, set(done.ends)) == (0, {"updates"})
+    assert len(list(done.folder.glob("*.txt"))) == 3
 
 
 def test_forked_children_and_workers_are_left_alone(run, tmp_path):
@@ -403,7 +419,7 @@ def test_a_recording_that_ended_proves_nothing(run):
 
 
 def test_only_the_process_of_the_script_writes_lines(tmp_path):
-    session = Session(tmp_path / "out", folder=None, compared=1)
+    session = Session(tmp_path / "out", folder=tmp_path / "runs", recording=True, compared=1)
     if (child := os.fork()) == 0:
         session.finish("a child")
         os._exit(7)

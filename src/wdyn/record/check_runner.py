@@ -1,12 +1,13 @@
 """Run a user's script in this process, with its Recorder at work or idle, and write down what each update came to.
 
-    python -m wdyn.record.check_runner OUT FOLDER UPDATES SCRIPT [ARGUMENTS]
+    python -m wdyn.record.check_runner OUT FOLDER at-work|idle UPDATES SCRIPT [ARGUMENTS]
 
-OUT takes the lines. The Recorder's file goes to FOLDER; where that is empty, the Recorder stays idle.
+OUT takes the lines, FOLDER what the Recorder writes where it is at work.
 """
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import os
@@ -38,18 +39,21 @@ class Session:
     It never raises into the script: the process ends with `os._exit`, in the middle of whatever the script does.
     """
 
-    def __init__(self, out: Path, *, folder: Path | None, compared: int) -> None:
+    def __init__(self, out: Path, *, folder: Path, recording: bool, compared: int) -> None:
         """Open the file of lines.
 
         Args:
             out: the file.
-            folder: for what the Recorders write; None where they stay idle.
+            folder: for what the Recorders write.
+            recording: whether they do, or stay idle.
             compared: updates after which fingerprints are no more taken.
         """
-        self._out, self._folder, self._pid = out.open("w"), folder, os.getpid()
+        folder.mkdir(exist_ok=True)
+        self._out, self._folder, self._recording, self._pid = out.open("w"), folder, recording, os.getpid()
         self._watch = Watch(self._write, compared=compared, done=self.finish)
         self._followed: dict[int, Followed] = {}
         self._open: list[Recorder] = []
+        self._numbers = itertools.count()  # of Recorders
         self._over, self._left = False, 2 * compared  # updates to wait for a Recorder
 
     def attach(self) -> None:
@@ -82,8 +86,8 @@ class Session:
 
     def _made(self, recorder: Recorder, model: Any, path: Any = None, **options: Any) -> None:
         # one file for each; what stands where the user wants it is neither read nor touched
-        place = Path(self._folder or os.devnull).absolute() / f"{len(self._open)}.h5"
-        if self._folder is not None and self._here:
+        place = self._folder.absolute() / f"{next(self._numbers)}.h5"
+        if self._recording and self._here:
             _make(recorder, model, place, **{**options, "resume": False})
             counted: Callable[[], None] = lambda: None  # noqa: E731
         else:  # as in a process of a group that is not the first: misuse is said, and nothing more is done
@@ -161,8 +165,8 @@ def run(script: str, arguments: Sequence[str], session: Session) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """Run what the command line says."""
-    out, folder, updates, script, *rest = arguments
-    session = Session(Path(out), folder=Path(folder) if folder else None, compared=int(updates))
+    out, folder, how, updates, script, *rest = arguments
+    session = Session(Path(out), folder=Path(folder), recording=how == "at-work", compared=int(updates))
     session.attach()
     run(script, rest, session)
 

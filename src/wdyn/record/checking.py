@@ -22,7 +22,8 @@ from wdyn.record.difference import first_difference
 from wdyn.record.proof import Proof, Recorded, Times
 from wdyn.record.watch import Line
 
-RUNS = ("without recording", "with recording", "without recording again")
+RECORDING = "with recording"
+RUNS = ("without recording", RECORDING, "without recording again")
 MOST_SAID = 20  # lines of a failed script that are passed on
 FEW_TIMES = 5  # fewer timed updates than this tell nothing
 ONE_LINE = "from wdyn import Recorder; rec = Recorder(model)"
@@ -61,10 +62,9 @@ def check_script(
     with tempfile.TemporaryDirectory(prefix="wdyn-check-", ignore_cleanup_errors=True) as folder:
         runs = []
         for number, how in enumerate(RUNS):
-            kept = Path(folder, "runs") if how == "with recording" else None
-            process = _Process(script, arguments, updates=updates, how=how, out=Path(folder, str(number)), kept=kept)
+            process = _Process(script, arguments, updates=updates, how=how, out=Path(folder, str(number)))
             runs.append(process.lines(partial(_tell, progress, number), said))
-        recorded = _recorded(Path(folder, "runs"))
+        recorded = _recorded(Path(folder, f"{RUNS.index(RECORDING)}.runs"))
     return _proof(script, runs, recorded)
 
 
@@ -75,14 +75,13 @@ def _tell(progress: Progress, number: int, share: float) -> None:
 class _Process:
     """One run of the script."""
 
-    def __init__(
-        self, script: Path, arguments: Sequence[str], *, updates: int, how: str, out: Path, kept: Path | None
-    ) -> None:
+    def __init__(self, script: Path, arguments: Sequence[str], *, updates: int, how: str, out: Path) -> None:
         self._script, self._updates, self._how, self._out = script, updates, how, out
         self._log = out.with_suffix(".log")
         # -P: a file beside the working folder that is named like a library is not imported in its place
-        command = [sys.executable, "-P", "-m", "wdyn.record.check_runner", str(out), str(kept or ""), str(updates)]
-        self._command = [*command, str(script), *arguments]
+        command = [sys.executable, "-P", "-m", "wdyn.record.check_runner", str(out), str(out.with_suffix(".runs"))]
+        mode = "at-work" if how == RECORDING else "idle"
+        self._command = [*command, mode, str(updates), str(script), *arguments]
 
     def lines(self, progress: Callable[[float], None], said: Said) -> list[Line]:
         """Run it and read what it wrote.
