@@ -7,9 +7,10 @@ from scipy.stats import false_discovery_control, hypergeom, kstest, norm
 
 from tests.reference import overlap as reference
 from wdyn.analyses import _overlap_nulls
+from wdyn.analyses._birth_fit import Births, births_of, fitted, residuals
 from wdyn.analyses._false_discovery import adjusted
 from wdyn.analyses._overlap import Overlap, chance_variance, largest, overlap, together
-from wdyn.analyses._overlap_births import initial_chance, ordered, rising
+from wdyn.analyses._overlap_births import initial_chances
 from wdyn.analyses._overlap_bits import count, packed, unpacked
 from wdyn.analyses._overlap_nulls import Chance, shared_inputs, uniform_chance, units_chance
 
@@ -20,14 +21,28 @@ def masks(rng: np.random.Generator, *shape: int, density: float = 0.2) -> tuple[
     return rng.random(shape) < density, rng.random(shape) < density
 
 
-def births(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, np.ndarray]:
-    """Initial magnitudes and their order."""
+def births(rng: np.random.Generator, *shape: int) -> tuple[np.ndarray, Births]:
+    """Initial magnitudes and their strata."""
     magnitudes = np.abs(rng.normal(size=shape))
-    return magnitudes, np.argsort(magnitudes, axis=None)
+    return magnitudes, births_of(magnitudes)
 
 
-def chance_by_birth(first: np.ndarray, second: np.ndarray, order: np.ndarray) -> Chance:
-    return initial_chance(ordered(first, order), ordered(second, order), order % first.shape[1])
+def chance_by_birth(first: np.ndarray, second: np.ndarray, born: Births) -> Chance:
+    return initial_chances({0: packed(first), 1: packed(second)}, born, [(0, 1)])[0, 1]
+
+
+def unrelated(
+    rng: np.random.Generator, *shape: int, density: float = 0.2, noise: float = 0.5, units: float = 0.0,
+    inputs: float = 0.0, common: float = 0.0,
+) -> tuple[Births, list[np.ndarray]]:  # fmt: skip
+    """Two masks with a birth and the scales of their inputs in common, and a share of their training."""
+    start, scales = rng.normal(size=shape), np.exp(inputs * rng.normal(size=shape[1]))
+    shared, found = rng.normal(size=shape), []
+    for _ in range(2):
+        trained = np.sqrt(common) * shared + np.sqrt(1 - common) * rng.normal(size=shape)
+        values = np.abs(start + noise * trained) * np.exp(units * rng.normal(size=(shape[0], 1))) * scales
+        found.append(largest(values, round(density * values.size)))
+    return births_of(np.abs(start)), found
 
 
 def test_counts_by_hand() -> None:
@@ -66,27 +81,26 @@ def test_inputs_shared_by_units_are_counted_exactly(
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
-def test_places_rise_with_magnitude_and_ties_go_by_index(dtype: str, rng: np.random.Generator) -> None:
-    values = np.abs(rng.normal(size=(40, 50)).astype("f2")).astype(dtype)  # few values, so many ties
+@pytest.mark.parametrize("shape", [(1, 1), (3, 5), (40, 50)])
+def test_strata_rise_with_magnitude_and_ties_go_by_index(
+    dtype: str, shape: tuple[int, int], rng: np.random.Generator
+) -> None:
+    values = np.abs(rng.normal(size=shape).astype("f2")).astype(dtype)  # few values, so many ties
     values[::7] = 0
-    assert_array_equal(rising(values), np.argsort(values, axis=None, kind="stable"))
+    found = births_of(values)
+    rising = found.stratum.ravel()[np.argsort(values, axis=None, kind="stable")].astype(int)
+    assert (np.diff(rising) >= 0).all()
+    assert_array_equal(np.bincount(rising), found.sizes)
+    assert np.ptp(found.sizes) <= 1
 
 
-@pytest.mark.parametrize("shape", [(7, 9), (60, 50), (300, 333)])
-def test_strata_agree_with_the_slow_ones(shape: tuple[int, int], rng: np.random.Generator) -> None:
-    uneven = rng.random(shape[1])
-    first, second = (rng.random(shape) < uneven for _ in range(2))
-    order = rng.permutation(first.size)
-    sides = int(np.clip(np.sqrt(first.size / 512), 1, min(8, np.sqrt(shape[1]))))
-    expected = variance = 0.0
-    slow = reference.birth_strata(first.tolist(), second.tolist(), order.tolist(), sides=sides)
-    for n, a, b in slow:
-        expected += a * b / n
-        variance += a * b * (n - a) * (n - b) / n**2 / max(n - 1, 1)
-    found = chance_by_birth(first, second, order)
-    both = np.count_nonzero(first & second)
-    # float64 sums in another order
-    assert_allclose((found.expected, found.z), (expected, (both - expected) / np.sqrt(variance)), rtol=1e-9)
+def test_fitted_chances_keep_as_many_of_each_unit_input_and_stratum(rng: np.random.Generator) -> None:
+    born, (mask, _) = unrelated(rng, 60, 50, units=0.5, inputs=0.5)
+    left = residuals(fitted(mask, born), mask, born, slice(None)).astype(np.float64)
+    spread = mask.sum() * 0.1  # Σ p (1 - p) is more than a tenth of it
+    for sums in (left.sum(axis=0), left.sum(axis=1), np.bincount(born.stratum.ravel(), left.ravel())):
+        # settled to half a standard error of each
+        assert np.abs(sums).max() < 1.0 * np.sqrt(spread / len(sums)) + 0.5
 
 
 def test_the_published_overlap_of_independent_masks() -> None:
@@ -147,17 +161,16 @@ def test_the_law_for_many_units_agrees_with_draws(rng: np.random.Generator, monk
 
 def independent_masks(null: str, rng: np.random.Generator) -> tuple[int, Chance]:
     """Overlap of two of them and what the null says."""
-    shape = {"uniform": (100, 90), "units": (130, 30), "initial": (60, 50)}[null]
+    shape = {"uniform": (100, 90), "units": (130, 30)}[null]
     first, second = masks(rng, *shape, density=0.3)
     found = {
         "uniform": lambda: uniform_chance(overlap(first, second)),
         "units": lambda: units_chance(first, second, rng=rng),
-        "initial": lambda: chance_by_birth(first, second, rng.permutation(first.size)),
     }[null]()
     return int(np.count_nonzero(first & second)), found
 
 
-@pytest.mark.parametrize("null", ["uniform", "units", "initial"])
+@pytest.mark.parametrize("null", ["uniform", "units"])
 def test_2000_pairs_of_independent_masks_have_uniform_chances(null: str, rng: np.random.Generator) -> None:
     found = [independent_masks(null, rng) for _ in range(PAIRS)]
     z, p = np.array([chance.z for _, chance in found]), np.array([chance.p for _, chance in found])
@@ -169,17 +182,59 @@ def test_2000_pairs_of_independent_masks_have_uniform_chances(null: str, rng: np
 
 
 def test_masks_that_follow_initial_magnitude_alone_are_alike_by_birth_only(rng: np.random.Generator) -> None:
-    magnitudes, order = births(rng, 100, 200)
+    magnitudes, born_alike = births(rng, 100, 200)
     claims = []
     for _ in range(40):
         first, second = (largest(magnitudes + rng.normal(size=magnitudes.shape), 4_000) for _ in range(2))
         assert uniform_chance(overlap(first, second)).p < 1e-10
-        claims.append(chance_by_birth(first, second, order).p <= 0.01)
+        claims.append(chance_by_birth(first, second, born_alike).p <= 0.01)
     assert sum(claims) <= 3  # of 40 at 1 % each, 4 or more in 1 of 1,500 cases
 
 
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((100, 300), {"units": 0.3}),
+        ((100, 300), {"inputs": 0.5}),
+        ((64, 30), {"inputs": 0.5, "density": 0.3}),
+        ((50, 40), {"inputs": 1.0, "noise": 1.0, "density": 0.3}),
+        ((100, 300), {"noise": 0.1, "inputs": 1.0, "units": 0.5}),
+        ((60, 50), {"density": 0.02}),
+        ((60, 50), {"density": 0.8, "inputs": 1.0, "noise": 2.0}),
+        ((10, 100), {"inputs": 1.0}),
+        ((10, 10), {}),
+    ],
+)
+def test_unequal_units_and_inputs_are_no_common_finding(
+    shape: tuple[int, int], options: dict[str, float], rng: np.random.Generator
+) -> None:
+    claims = 0
+    for _ in range(30):
+        born, (first, second) = unrelated(rng, *shape, **options)
+        claims += chance_by_birth(first, second, born).p <= 0.01
+    assert claims <= 3  # of 30 at 1 % each, 4 or more in 1 of 4,700 cases
+
+
+def test_weights_of_a_unit_found_together_are_no_common_finding(rng: np.random.Generator) -> None:
+    claims = 0
+    for _ in range(30):
+        start = rng.normal(size=(60, 100))
+        training = np.repeat(rng.normal(size=(2, 60, 10)), 10, axis=2)  # tens of inputs that move together
+        first, second = (largest(np.abs(start + each), 1_200) for each in training)
+        claims += chance_by_birth(first, second, births_of(np.abs(start))).p <= 0.01
+    assert claims <= 3
+
+
+@pytest.mark.parametrize(("shape", "common"), [((100, 300), 0.1), ((60, 50), 0.3), ((10, 100), 0.6)])
+def test_a_training_in_common_is_found_beyond_birth(
+    shape: tuple[int, int], common: float, rng: np.random.Generator
+) -> None:
+    found = [unrelated(rng, *shape, units=0.3, inputs=0.5, common=common) for _ in range(10)]
+    assert sum(chance_by_birth(*masks, born).p <= 0.01 for born, masks in found) >= 7
+
+
 def test_dead_inputs_alone_are_no_common_finding(rng: np.random.Generator) -> None:
-    magnitudes, order = births(rng, 100, 200)
+    magnitudes, born_alike = births(rng, 100, 200)
     dead = np.arange(200) < 80
     uneven = np.where(dead, 0.0, 0.4 + 0.3 * np.sin(np.arange(200) / 9))
     units, born = [], []
@@ -189,20 +244,20 @@ def test_dead_inputs_alone_are_no_common_finding(rng: np.random.Generator) -> No
         units.append(units_chance(first, second, rng=rng).p <= 0.01)
         # both causes at once: neither the magnitudes nor the inputs alone would explain it
         follow = magnitudes + 0.7 * rng.normal(size=(2, 100, 200)) > 1.2
-        born.append(chance_by_birth(follow[0] & ~dead, follow[1] & ~dead, order).p <= 0.01)
+        born.append(chance_by_birth(follow[0] & ~dead, follow[1] & ~dead, born_alike).p <= 0.01)
     assert sum(units) <= 3
     assert sum(born) <= 3
 
 
 @pytest.mark.parametrize("null", ["uniform", "units", "initial"])
 def test_a_planted_overlap_is_found(null: str, rng: np.random.Generator) -> None:
-    _, order = births(rng, 100, 200)
+    _, born_alike = births(rng, 100, 200)
     first, second = masks(rng, 100, 200)
     second = np.where(rng.random(first.shape) < 0.1, first, second)  # one in ten weights is common
     found = {
         "uniform": lambda: uniform_chance(overlap(first, second)),
         "units": lambda: units_chance(first, second, rng=rng),
-        "initial": lambda: chance_by_birth(first, second, order),
+        "initial": lambda: chance_by_birth(first, second, born_alike),
     }[null]()
     assert found.z > 8
     assert found.p <= 1e-4
@@ -213,7 +268,7 @@ def test_nothing_is_said_where_there_is_no_choice(rng: np.random.Generator) -> N
     assert np.isnan(uniform_chance(overlap(full, some)).p)
     assert np.isnan(units_chance(full, some, rng=rng).z)
     assert np.isnan(units_chance(some[:1], some[:1], rng=rng).z)
-    assert np.isnan(chance_by_birth(full, some, np.arange(20)).p)
+    assert np.isnan(chance_by_birth(full, some, births(rng, 5, 4)[1]).p)
 
 
 def test_the_correction_agrees_with_scipy_and_claims_what_the_procedure_claims(rng: np.random.Generator) -> None:

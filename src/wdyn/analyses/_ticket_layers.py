@@ -8,9 +8,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wdyn.analyses._birth_fit import births_of
 from wdyn.analyses._charts import Array
 from wdyn.analyses._overlap import Overlap, counted, largest, overlap
-from wdyn.analyses._overlap_births import initial_chance, ordered, rising
+from wdyn.analyses._overlap_births import initial_chances
 from wdyn.analyses._overlap_bits import count, packed, unpacked
 from wdyn.analyses._overlap_nulls import NO_CHANCE, Chance, uniform_chance, units_chance
 from wdyn.analyses._survivors import Signs, sign_agreement, unit_correlations
@@ -153,13 +154,10 @@ def _by_birth(
     for birth, example in births.items():
         start, _ = members[example].ends(layer)
         assert start is not None
-        order = rising(np.abs(start))
-        inputs = (order % start.shape[1]).astype(np.int32)
-        masks = {r: ordered(side.mask(), order) for r, side in sides.items() if side.birth == birth}
-        for (a, b), pair in found.items():
-            if pair.one_birth and sides[a].birth == birth:
-                chance = initial_chance(masks[a], masks[b], inputs)
-                judged[a, b] = pair._replace(nulls=pair.nulls | {"initial": chance})
+        of_birth = [pair for pair, each in found.items() if each.one_birth and sides[pair[0]].birth == birth]
+        masks = {r: sides[r].kept for r in sorted({r for pair in of_birth for r in pair})}
+        for pair, chance in initial_chances(masks, births_of(np.abs(start)), of_birth).items():
+            judged[pair] = found[pair]._replace(nulls=found[pair].nulls | {"initial": chance})
     return judged
 
 

@@ -29,7 +29,7 @@ def verdict(mismatch: str, relation: str, nulls: Mapping[str, tuple[float, float
         return "no more alike than two random masks"
     reasons = {
         "units": "which inputs are kept, not which unit keeps them",
-        "initial": "the magnitudes that both were born with and the inputs that both keep",
+        "initial": "the magnitudes that both were born with and what they keep of units and inputs",
     }
     explained = [reason for null, reason in reasons.items() if nulls[null][1] > level]
     if explained:

@@ -31,8 +31,8 @@ class Tickets(Result):
     """Masks of R runs at their last steps, in P pairs; along `index` run the pairs, where not said otherwise.
 
     NaN where a layer cannot be compared or a null leaves no choice. A null is `uniform`: as many weights anywhere in
-    the layer; `units`: the units of one mask permuted; `initial`: weights exchanged that have nearly one initial
-    magnitude and inputs that keep nearly as many, only for runs that share their initial magnitudes bit for bit.
+    the layer; `units`: the units of one mask permuted; `initial`: each mask follows the initial magnitudes, its
+    units and its inputs, and is random beyond, only for runs that share their initial magnitudes bit for bit.
 
     Attributes:
         runs: R names.
@@ -283,8 +283,8 @@ ANALYSIS = Analysis(
     reading=(
         "Two masks overlap by chance alone, so an overlap is read against three nulls: as many weights anywhere in the "
         "layer (hypergeometric); the units of one mask permuted, which asks whether the same unit keeps the same "
-        "inputs, beyond those that all units keep; and, for runs born with the same weights, exchanges among 16 "
-        "weights of nearly one initial magnitude and of inputs that keep nearly as many, since large weights survive "
+        "inputs, beyond those that all units keep; and, for runs born with the same weights, masks that follow the "
+        "magnitudes they were born with and what each keeps of its units and inputs, since large weights survive "
         "wherever they are trained. κ is 0 by chance and 1 where the sparser mask lies within the other. Chances are "
         "corrected for the number of layers and pairs (Benjamini and Hochberg 1995). Tickets: Frankle and Carbin, The "
         "lottery ticket hypothesis (2019)."
