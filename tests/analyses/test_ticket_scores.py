@@ -31,7 +31,8 @@ def run_of(tmp_path: Path) -> Callable[..., Path]:
             "val_accuracy": {0: 0.1, 1: accuracy, 2: accuracy - 0.01}, "val_loss": {0: 2.0, 1: 1 - accuracy, 2: 0.5},
         }  # fmt: skip
         metadata = ({"ticket": ticket} if ticket else {}) | ({"dataset": dataset} if dataset else {})
-        return make_run(tmp_path / f"{name}.h5", steps, metrics=metrics, metadata=metadata)
+        (path := tmp_path / f"{name}.h5").parent.mkdir(parents=True, exist_ok=True)
+        return make_run(path, steps, metrics=metrics, metadata=metadata, meta={"run_id": f"{name:_<32}"[-32:]})
 
     return make
 
@@ -114,6 +115,41 @@ def test_the_transfer_matrix(run_of: Callable[..., Path]) -> None:
     matrix = next(chart for chart in result.charts() if chart.title == "Transfer of tickets after round 2")
     assert (list(matrix.rows), list(matrix.columns)) == (["digits", "cifar"], ["digits", "cifar"])
     assert_allclose(matrix.values, [[0.95, 0.56], [np.nan, 0.60]])
+
+
+def test_searches_in_folders_of_one_name_are_told_apart_by_their_dense_run(run_of: Callable[..., Path]) -> None:
+    files = []
+    for place in ("x", "y"):
+        dense = {"file": "dense.h5", "step": 0, "run_id": f"{place}/search/dense".ljust(32, "_")}
+        files.append(run_of(f"{place}/search/dense", 0.9, kind="dense", round=0))
+        files.append(run_of(f"{place}/search/again", 0.9, kind="dense", round=0))
+        files += [run_of(f"{place}/search/t{k}", 0.9 + k / 99, kind="ticket", round=1, start=dense) for k in range(3)]
+        first = {"file": "dense.h5", "step": 9, "run_id": dense["run_id"]}
+        files.append(run_of(f"{place}/search/fresh", 0.8, kind="reinitialised", round=1, mask_from=first))
+    seeds = {(c.search, c.kind): c.seeds for c in compute(*files).comparisons}
+    each = {"ticket": 3, "dense": 2, "reinitialised": 1}
+    assert seeds == {(f"{place}/search", kind): count for place in "xy" for kind, count in each.items()}
+
+
+def test_two_searches_in_one_folder_are_told_apart(run_of: Callable[..., Path]) -> None:
+    files = [
+        run_of(f"{place}{k}", 0.9 + k / 99, kind="ticket", round=1, start={"run_id": place * 32})
+        for place in "ab"
+        for k in range(2)
+    ]
+    seeds = {c.search.split(" from ")[1]: c.seeds for c in compute(*files).comparisons}
+    assert seeds == {"a" * 8: 2, "b" * 8: 2}
+
+
+def test_tickets_of_two_searches_on_unnamed_data_are_no_seeds_of_one_cell(run_of: Callable[..., Path]) -> None:
+    files = []
+    for place in "xy":
+        home = run_of(f"{place}/t", 0.9, None, kind="ticket", round=2, start={"run_id": place * 32})
+        files += [home, run_of(f"{place}/away", 0.5, "cifar", kind="transferred", round=2,
+                               start={"run_id": f"{place}/t".ljust(32, "_")})]  # fmt: skip
+    cells = compute(*files).cells
+    assert len({(cell.found_on, cell.dataset) for cell in cells}) == 4
+    assert {cell.seeds for cell in cells} == {1}
 
 
 def test_runs_of_no_search(run_of: Callable[..., Path]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array
+from wdyn.analyses._ticket_origins import Lineage, lineage_of, origins_of, search_names
 from wdyn.analyses._ticket_runs import metadata_of, ticket_facts
 from wdyn.intervals import Interval, mean_interval, welch_interval
 
@@ -24,7 +25,9 @@ class Trained(NamedTuple):
 
     Attributes:
         name: of the run.
-        search: name of the folder it lies in.
+        search: name of its search, told apart from others.
+        origin: what tells searches apart, see `_ticket_origins`.
+        lineage: where it says it comes from.
         kind: dense, ticket, a control or transferred.
         round: rounds of pruning.
         dataset: what it was trained on.
@@ -35,6 +38,8 @@ class Trained(NamedTuple):
 
     name: str
     search: str
+    origin: str
+    lineage: Lineage
     kind: str
     round: int
     dataset: str
@@ -87,9 +92,16 @@ def trained(run: Run, name: str) -> Trained | None:
     if not found_on:
         found_on = UNKNOWN if facts["kind"] == "transferred" else dataset
     return Trained(
-        name, run.path.resolve().parent.name, facts["kind"], facts["round"], dataset, str(found_on),
+        name, "", "", lineage_of(run), facts["kind"], facts["round"], dataset, str(found_on),
         _density(facts), _scores(run),
     )  # fmt: skip
+
+
+def told_apart(runs: Sequence[Trained]) -> list[Trained]:
+    """The same, each with its search."""
+    origins = origins_of([each.lineage for each in runs])
+    names = search_names(origins, [each.lineage.folder for each in runs])
+    return [each._replace(search=names[origin], origin=origin) for each, origin in zip(runs, origins, strict=True)]
 
 
 def compared(runs: Sequence[Trained]) -> list[Compared]:
@@ -117,16 +129,27 @@ def compared(runs: Sequence[Trained]) -> list[Compared]:
 
 
 def transfer_cells(runs: Sequence[Trained]) -> list[Cell]:
-    """Tickets at home and elsewhere, for each round after which some were transferred."""
+    """Tickets at home and elsewhere, for each round after which some were transferred; those of one search together."""
     cells = []
     for number in dict.fromkeys(each.round for each in runs if each.kind == "transferred"):
         those = [each for each in runs if each.round == number and each.kind in ("ticket", "transferred")]
-        for found_on, dataset in dict.fromkeys((each.found_on, each.dataset) for each in those):
-            group = [each for each in those if (each.found_on, each.dataset) == (found_on, dataset)]
+        finders = {(each.found_on, each.search) for each in those}
+        for found_on, search, dataset in dict.fromkeys((each.found_on, each.search, each.dataset) for each in those):
+            group = [e for e in those if (e.found_on, e.search, e.dataset) == (found_on, search, dataset)]
+            several = sum(each == found_on for each, _ in finders) > 1
             for metric in metrics_of(group):
                 values = _values(group, metric)
                 count = int(np.isfinite(values).sum())
-                cells.append(Cell(number, found_on, dataset, metric, count, mean_interval(values)))
+                cells.append(
+                    Cell(
+                        number,
+                        f"{found_on}, {search}" if several else found_on,
+                        dataset,
+                        metric,
+                        count,
+                        mean_interval(values),
+                    )
+                )
     return cells
 
 

@@ -11,7 +11,16 @@ import numpy as np
 from wdyn.analyses._charts import Array, Chart, HeatMap, Lines, Table
 from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Result, measured
-from wdyn.analyses._ticket_groups import Cell, Compared, Trained, compared, metrics_of, trained, transfer_cells
+from wdyn.analyses._ticket_groups import (
+    Cell,
+    Compared,
+    Trained,
+    compared,
+    metrics_of,
+    told_apart,
+    trained,
+    transfer_cells,
+)
 from wdyn.analyses._ticket_runs import ticket_facts
 from wdyn.errors import MisuseError
 
@@ -75,7 +84,7 @@ def compute(runs: Sequence[Run]) -> TicketScores:
             "No run says which search for tickets it belongs to. Give runs that `wdyn lottery` or "
             "`wdyn.tickets.find_ticket` made."
         )
-    mine = [each for _, each in found]
+    mine = told_apart([each for _, each in found])
     kinds, cells = compared(mine), transfer_cells(mine)
     left = [name for run, name in named if all(run is not each for each, _ in found)]
     return TicketScores(
