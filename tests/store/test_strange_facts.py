@@ -158,6 +158,8 @@ def test_a_format_number_of_any_length_is_newer(full_run):
     "index",
     [
         b"", b"{}", b"[3]", b"[[]]", b'[{"path": 3}]', b"\xff", b"[" * 10**6, b"[" + b"{}," * (1 << 22) + b"{}]",
+        b'[{"path": "meta", "shape": [1], "dtype": "|u1", "first": 0, "count": 1}]',
+        b'[{"path": "meta", "shape": [1], "dtype": "|u1", "chunks": null, "first": 0, "count": 1, "more": 1}]',
         b'[{"path": "meta", "shape": [-1], "dtype": "|u1", "chunks": null, "first": 0, "count": 1}]',
         b'[{"path": "meta", "shape": [1], "dtype": "O", "chunks": null, "first": 0, "count": 1}]',
         b'[{"path": "meta", "shape": [1], "dtype": "|u1", "chunks": [0], "first": 0, "count": 1}]',
@@ -165,7 +167,7 @@ def test_a_format_number_of_any_length_is_newer(full_run):
         b'[{"path": "meta", "shape": [1], "dtype": "|u1", "chunks": null, "first": -1, "count": 1}]',
         b'[{"path": "meta", "shape": [9223372036854775807], "dtype": "|u1", "chunks": [1], "first": 0, "count": 1}]',
     ],
-    ids=range(14),
+    ids=range(16),
 )  # fmt: skip
 def test_an_index_that_is_none_is_refused(full_run, index):
     with h5py.File(full_run, "a") as file:

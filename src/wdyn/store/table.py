@@ -107,7 +107,7 @@ def _parsed(text: bytes) -> list[Any]:
 
 
 def _entry(fields: Any) -> Entry:
-    if not isinstance(fields, dict) or not _is_entry(**{key: fields.get(key) for key in _FIELDS}):
+    if not isinstance(fields, dict) or fields.keys() != set(_FIELDS) or not _is_entry(**fields):
         raise OddError(INDEX, "is no index")
     chunks = None if fields["chunks"] is None else tuple(fields["chunks"])
     shape, dtype = tuple(fields["shape"]), np.dtype(fields["dtype"])
