@@ -14,14 +14,14 @@ from wdyn.errors import DamagedError
 from wdyn.store.reader import open_run
 from wdyn.store.run import Run
 
-SHAPES = {"weight": (4, 3), "bias": (3,)}
+SHAPES = {"weight": (4, 3), "bias": (150,)}  # a step takes more than one sector of a disk
 STEP_BYTES = sum(4 * int(np.prod(shape)) for shape in SHAPES.values()) + 8
 MASK_EVERY = 7  # steps that one pruning mask holds
 
 
 def values(step: int) -> dict[str, np.ndarray]:
     """What step `step` holds: every number is different from all others of all steps, and exact in float32."""
-    found, first = {}, step * 16
+    found, first = {}, step * 256
     for name, shape in SHAPES.items():
         count = int(np.prod(shape))
         found[name] = np.arange(first, first + count, dtype=np.float32).reshape(shape)

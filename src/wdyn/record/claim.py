@@ -6,10 +6,12 @@ import itertools
 import os
 import re
 import shutil
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
 from wdyn.errors import MisuseError, RunExistsError
+from wdyn.journal.append import sync_folder
 from wdyn.journal.lock import acquire, live_holder
 from wdyn.places import RUNS, parts_folder
 
@@ -59,12 +61,16 @@ def claim(path: Path) -> Path:
     folder = parts_folder(run_file)
     _refuse_standing(run_file, path)
     try:
+        made = [each for each in folder.parents if not each.exists()]
         run_file.parent.mkdir(parents=True, exist_ok=True)
         _make(folder, run_file, path)
     except RunExistsError:
         raise
     except OSError as error:
         raise MisuseError(f"{path} cannot be recorded to ({error}). Choose a folder that can be written.") from error
+    for each in (folder, *made):  # else a power cut could take the folder, and all that was synced in it
+        with suppress(OSError):  # of a folder that may be written to and not be read
+            sync_folder(each.parent)
     return run_file
 
 

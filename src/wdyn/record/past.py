@@ -60,7 +60,7 @@ class Past:
         for step, frame in reversed(self.steps.items()):
             header = frame.header
             # the checksum first: nothing has to be read of the steps that differ
-            if crc32(payload, header.start) == header.checksum and frame.read() == payload:
+            if crc32(payload, header.start) == header.checksum and _may_hold(frame, payload):
                 return step
         return None
 
@@ -77,13 +77,15 @@ class Past:
         """
         if resume is not True:
             return int(resume)
+        if not self.steps:  # it died before the first was written
+            return 0
         step = self.find(payload)
         if step is None:
             steps = list(self.steps)
-            has = f"one of its {len(steps)} steps from {steps[0]} to {steps[-1]}" if steps else "its steps, it has none"
             raise MisuseError(
-                f"{path} cannot be resumed: the model's weights and buffers are not those of {has}. Load the "
-                f"checkpoint before making the Recorder, or say which step it is of, as in resume=1000."
+                f"{path} cannot be resumed: the model's weights and buffers are not those of one of its {len(steps)} "
+                f"steps from {steps[0]} to {steps[-1]}. Load the checkpoint before making the Recorder, or say which "
+                f"step it is of, as in resume=1000."
             )
         return step
 
@@ -124,6 +126,13 @@ def take_up(path: Path) -> Past | None:
         if isinstance(error, OSError):  # of what is damaged too
             raise MisuseError(f"{path} cannot be resumed: {error}") from error
         raise
+
+
+def _may_hold(frame: Frame, payload: Buffer) -> bool:
+    try:
+        return frame.read() == payload
+    except DamagedError:  # lost by a power cut; its checksum still tells, and the step will be written again
+        return True
 
 
 def _read(folder: Path) -> Past | None:

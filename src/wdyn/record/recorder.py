@@ -263,7 +263,9 @@ class Recorder:
 
     def _settle_past(self, past: Past, initial: Captured) -> None:
         """Weights may have been loaded after the Recorder was made, so look again which step they are of."""
-        if self._found_by_values and not self._tape.camera.sharded:  # else the others would count other steps
+        if (
+            self._found_by_values and past.steps and not self._tape.camera.sharded
+        ):  # else the others would count other steps
             initial.buffer.wait()
             step = past.find(initial.buffer.payload)
             if step is None:

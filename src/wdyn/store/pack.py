@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
+from wdyn.journal.append import sync_folder
 from wdyn.journal.lock import LOCK, Holder, alone, live_holder
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
@@ -88,8 +89,10 @@ def _put_away(folder: Path, *, damaged: bool) -> None:
     if damaged:
         names = (f"{folder.name}.damaged{'' if n == 1 else f'-{n}'}" for n in itertools.count(1))
         folder.rename(next(kept for name in names if not (kept := folder.with_name(name)).exists()))
-    else:
-        shutil.rmtree(folder.rename(_packed(folder)), ignore_errors=True)
+        return
+    packed = folder.rename(_packed(folder))
+    sync_folder(folder.parent)  # else a power cut could leave the name with half of the segments
+    shutil.rmtree(packed, ignore_errors=True)
 
 
 def _pack(path: Path, source: JournalSource) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,7 +26,7 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
         RunExistsError: something appeared at the path meanwhile.
         OSError: the file could not be written.
     """
-    _sweep(path)
+    sweep(path)
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         write(temporary)
@@ -36,20 +37,20 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
         temporary.unlink(missing_ok=True)
 
 
+def sweep(path: Path) -> None:
+    """Remove what processes left beside a file or folder that were killed while they wrote it."""
+    for left in path.parent.glob(f"{path.name}.tmp-*"):
+        pid = left.name.rpartition("-")[2]
+        if pid.isdecimal() and (int(pid) == os.getpid() or not runs(int(pid))):
+            shutil.rmtree(left, ignore_errors=True) if left.is_dir() else left.unlink(missing_ok=True)
+
+
 def reason(error: Exception) -> str:
     """One sentence of why a file could not be written; libhdf5 has several lines, with addresses in memory."""
     if said := _SAID.search(str(error)):
         return said[1]
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return words.partition("\n")[0].split(" (")[0].strip().rstrip(".")
-
-
-def _sweep(path: Path) -> None:
-    """Remove what processes left that were killed."""
-    for left in path.parent.glob(f"{path.name}.tmp-*"):
-        pid = left.name.rpartition("-")[2]
-        if pid.isdecimal() and (int(pid) == os.getpid() or not runs(int(pid))):
-            left.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

@@ -22,6 +22,7 @@ from wdyn.places import parts_folder
 from wdyn.store.compare import as_recorded, compare
 from wdyn.store.journal_source import JournalSource
 from wdyn.store.packed_source import PackedSource
+from wdyn.store.placing import sweep
 from wdyn.store.sources import steps_per_block
 
 _SEGMENT = 1 << 28  # bytes after which the next begins
@@ -56,6 +57,7 @@ def unpack(path: Path) -> None:
 
 def _write(path: Path, folder: Path) -> None:
     """Write beside, and only then give the journal its name."""
+    sweep(folder)
     beside = folder.with_name(f"{folder.name}.tmp-{os.getpid()}")
     packed = PackedSource(path)
     try:
