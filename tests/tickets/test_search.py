@@ -18,6 +18,7 @@ from tests.tickets.lottery_kit import (
     training,
 )  # fmt: skip
 from wdyn import at, every, open_run
+from wdyn.analyses._ticket_groups import _stopped
 from wdyn.tickets import find_ticket
 
 pytestmark = pytest.mark.usefixtures("packed_here")
@@ -152,6 +153,8 @@ def test_early_stop_takes_the_weights_of_the_lowest_value_whatever_the_schedule(
         assert_array_equal(run.masks(0)["0.weight"], at_4)
         assert (at_4 != at_6).any()
         assert run.meta["metadata"]["ticket"]["mask_from"]["step"] == 4
+        assert {each.meta["metadata"]["ticket"]["early_stop"] for each in (dense, run)} == {"val_loss"}
+        assert {_stopped(each, "val_loss") for each in (dense, run)} == {4}  # comparisons look at the same step
 
 
 def test_the_last_step_is_there_even_if_train_closes_the_recorder(tmp_path):

@@ -15,8 +15,8 @@ from wdyn.intervals import Interval, mean_interval, welch_interval
 if TYPE_CHECKING:
     from wdyn.store.run import Run
 
-METRICS = ("val_accuracy", "val_loss")
-MOMENTS = ("best", "final")
+ACCURACIES = ("test_accuracy", "val_accuracy", "accuracy")  # tickets are chosen by validation and judged by test data
+LOSSES = ("test_loss", "val_loss", "loss")
 UNKNOWN = "data not named"
 
 
@@ -33,7 +33,8 @@ class Trained(NamedTuple):
         dataset: what it was trained on.
         found_on: what its mask was found on.
         density: parameter to share of its weights that is left.
-        scores: `val_accuracy, best` and the like to numbers, as far as they were logged.
+        scores: name of a metric to the last value logged up to where the search stopped, as far as it was logged.
+        early_stop: the metric whose lowest value stopped it; empty where it ran to its end.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Trained(NamedTuple):
     found_on: str
     density: dict[str, float]
     scores: dict[str, float]
+    early_stop: str
 
 
 class Compared(NamedTuple):
@@ -93,7 +95,7 @@ def trained(run: Run, name: str) -> Trained | None:
         found_on = UNKNOWN if facts["kind"] == "transferred" else dataset
     return Trained(
         name, "", "", lineage_of(run), facts["kind"], facts["round"], dataset, str(found_on),
-        _density(facts), _scores(run),
+        _density(facts), *_scores(run, facts.get("early_stop")),
     )  # fmt: skip
 
 
@@ -154,9 +156,35 @@ def transfer_cells(runs: Sequence[Trained]) -> list[Cell]:
 
 
 def metrics_of(runs: Sequence[Trained]) -> list[str]:
-    """`val_accuracy, best` and the like, as far as any run has them."""
-    every = [f"{metric}, {moment}" for metric in METRICS for moment in MOMENTS]
-    return [name for name in every if any(name in each.scores for each in runs)]
+    """One accuracy and one loss by which all runs can be compared.
+
+    Of test, validation and plain ones the first that all of them logged, else the first that any did.
+    """
+    found = []
+    for names in (ACCURACIES, LOSSES):
+        logged = [[name in each.scores for each in runs] for name in names]
+        best = [name for name, those in zip(names, logged, strict=True) if all(those)]
+        best += [name for name, those in zip(names, logged, strict=True) if any(those)]
+        found += best[:1]
+    return found
+
+
+def what_is_compared(runs: Sequence[Trained], used: Sequence[str]) -> list[str]:
+    """Sentences on the metrics that count and on the moment at which.
+
+    Args:
+        runs: all.
+        used: metrics of the comparisons.
+    """
+    names = f"{', '.join(ACCURACIES)}, {', '.join(LOSSES)}"
+    if not any(each.scores for each in runs):
+        return [f"Nothing is compared: no run logged any of {names}"]
+    lacking = [f"{each.name} logged none of {names}" for each in runs if not each.scores]
+    if not used:
+        return lacking
+    stops = sorted({each.early_stop for each in runs} - {""})
+    where = f" up to where {' or '.join(stops)} was lowest, the early stop of the search, else of all" if stops else ""
+    return [f"Compared by {', '.join(used)}: the last value logged{where}, never the best over time", *lacking]
 
 
 def _density(facts: Mapping[str, Any]) -> dict[str, float]:
@@ -166,15 +194,25 @@ def _density(facts: Mapping[str, Any]) -> dict[str, float]:
     return {str(name): kept[name] / count for name, count in total.items() if name in kept and count}
 
 
-def _scores(run: Run) -> dict[str, float]:
-    found = {}
-    for metric in METRICS:
-        if metric in run.metrics and len(values := run.metrics[metric].values):
-            known = values[np.isfinite(values)]
-            best = np.max if metric == "val_accuracy" else np.min
-            found[f"{metric}, best"] = float(best(known)) if len(known) else np.nan
-            found[f"{metric}, final"] = float(values[-1])
-    return found
+def _scores(run: Run, early_stop: Any) -> tuple[dict[str, float], str]:
+    stop, found = _stopped(run, early_stop), dict[str, float]()
+    for name in (*ACCURACIES, *LOSSES):
+        if name in run.metrics:
+            values = run.metrics[name].values[run.metrics[name].steps <= stop]
+            found |= {name: float(values[-1])} if len(values) else {}
+    return found, str(early_stop) if stop < run.steps[-1] else ""
+
+
+def _stopped(run: Run, early_stop: Any) -> float:
+    """The step whose weights count: the recorded one after 0 with the lowest value, the first of several; else no end.
+
+    As `wdyn.tickets.facts.trained_step` has it, which is out of reach here.
+    """
+    metric = run.metrics.get(early_stop) if isinstance(early_stop, str) else None
+    if metric is None:
+        return np.inf
+    usable = np.isin(metric.steps, run.steps) & (metric.steps > 0) & ~np.isnan(metric.values)
+    return int(metric.steps[usable][np.argmin(metric.values[usable])]) if usable.any() else np.inf
 
 
 def _values(runs: Sequence[Trained], metric: str) -> Array:
@@ -186,5 +224,5 @@ def _verdict(lead: Interval, metric: str, kind: str) -> str:
         return "too few seeds for an interval"
     if lead.low <= 0 <= lead.high:
         return f"not told apart from {kind}"
-    better = (lead.value > 0) == metric.startswith("val_accuracy")
+    better = (lead.value > 0) == (metric in ACCURACIES)
     return f"the ticket is {'better' if better else 'worse'} than {kind}"

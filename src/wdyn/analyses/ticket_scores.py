@@ -12,15 +12,17 @@ from wdyn.analyses._charts import Array, Chart, HeatMap, Lines, Table
 from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Result, measured
 from wdyn.analyses._ticket_groups import (
+    ACCURACIES,
+    LOSSES,
     Cell,
     Compared,
     Trained,
     compared,
-    metrics_of,
     told_apart,
     trained,
     transfer_cells,
-)
+    what_is_compared,
+)  # fmt: skip
 from wdyn.analyses._ticket_runs import ticket_facts
 from wdyn.errors import MisuseError
 
@@ -36,8 +38,8 @@ class TicketScores(Result):
         trained: the runs as their metadata describes them.
         comparisons: tickets and controls, C of them.
         cells: of the transfer matrix.
-        notes: which runs were left out.
-        scores: `val_accuracy, best` and the like to the score of each run; NaN where it was not logged.
+        notes: by what was compared, and which runs were left out.
+        scores: metric to the score of each run, see `_ticket_groups`; NaN where it was not logged.
         density: share of the weights left of each run that pruning may take; NaN where unknown.
         mean: of each comparison, over its seeds.
         mean_low, mean_high: ends of its 95 % interval (Student); NaN for a single seed.
@@ -68,8 +70,8 @@ def compute(runs: Sequence[Run]) -> TicketScores:
     """Sort the runs of searches into groups and compare what they logged.
 
     Args:
-        runs: those with `ticket` in their metadata count. Metrics are `val_accuracy` and `val_loss`, each at its best
-            and at its last value.
+        runs: those with `ticket` in their metadata count. Each comparison is by one accuracy and one loss, of test
+            data before validation data, at the step of the early stop or the last.
 
     Returns:
         All numbers.
@@ -86,12 +88,14 @@ def compute(runs: Sequence[Run]) -> TicketScores:
         )
     mine = told_apart([each for _, each in found])
     kinds, cells = compared(mine), transfer_cells(mine)
+    used = list(dict.fromkeys([*(each.metric for each in kinds), *(each.metric for each in cells)]))
+    logged = [name for name in (*ACCURACIES, *LOSSES) if any(name in each.scores for each in mine)]
     left = [name for run, name in named if all(run is not each for each, _ in found)]
     return TicketScores(
         run=" and ".join(each.name for each in mine), steps=np.array([run.steps[-1] for run, _ in found]), layers=(),
         trained=tuple(mine), comparisons=tuple(kinds), cells=tuple(cells),
-        notes=tuple(f"{name} is of no search" for name in left),
-        scores={m: np.array([each.scores.get(m, np.nan) for each in mine]) for m in metrics_of(mine)},
+        notes=(*what_is_compared(mine, used), *(f"{name} is of no search" for name in left)),
+        scores={m: np.array([each.scores.get(m, np.nan) for each in mine]) for m in logged},
         density=np.array([_overall(run) for run, _ in found]),
         **_columns("mean", [each.mean for each in kinds]), **_columns("lead", [each.lead for each in kinds]),
         **_columns("transfer", [each.mean for each in cells]),
@@ -112,8 +116,9 @@ def _columns(name: str, intervals: Sequence[tuple[float, float, float]]) -> dict
 
 
 def charts(result: TicketScores) -> list[Chart]:
-    """The ladder of each search, scores by round, the transfer matrix, and tables."""
-    found: list[Chart] = [*_ladders(result), *_by_round(result), *_transfer(result)]
+    """What to know, the ladder of each search, scores by round, the transfer matrix, and tables."""
+    found: list[Chart] = [Table("What to know of these scores", {"note": list(result.notes)})] if result.notes else []
+    found += [*_ladders(result), *_by_round(result), *_transfer(result)]
     if result.comparisons:
         found.append(_controls(result))
     return [*found, _runs(result)]
@@ -135,8 +140,7 @@ def _ladders(result: TicketScores) -> list[Chart]:
 def _by_round(result: TicketScores) -> list[Chart]:
     """Mean of each kind against the round, with its interval, where there are several rounds."""
     charts: list[Chart] = []
-    best = [each for each in result.comparisons if each.metric.endswith("best")]
-    for search, dataset, metric in dict.fromkeys((each.search, each.dataset, each.metric) for each in best):
+    for search, dataset, metric in dict.fromkeys((e.search, e.dataset, e.metric) for e in result.comparisons):
         those = [e for e in result.comparisons if (e.search, e.dataset, e.metric) == (search, dataset, metric)]
         x = np.array(sorted({each.round for each in those}))
         if len(x) < 2:

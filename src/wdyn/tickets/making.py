@@ -134,9 +134,10 @@ def record_run(
     model = experiment.model(ticket["seed"])
     load(model, start.tensors, source=start.source)
     apply_masks(model, masks)
+    stopped = {"early_stop": experiment.early_stop} if experiment.early_stop else {}
     recorder = RoundRecorder(
         model, path, schedule=experiment.schedule, step=step, remember=remember, watch=experiment.early_stop,
-        sample=experiment.sample, metadata={**experiment.metadata, TICKET: ticket}, program=program,
+        sample=experiment.sample, metadata={**experiment.metadata, TICKET: {**ticket, **stopped}}, program=program,
     )  # fmt: skip
     with recorder, reminded(model, start.memory) if start.memory else nullcontext():
         experiment.run(model, recorder, start=start.step, data_seed=ticket["data_seed"])
