@@ -181,6 +181,20 @@ def test_chances_of_unrelated_networks_are_uniform(
     assert np.mean(np.array(p) <= 0.05) < 0.15  # of 80 at 5 %, 12 or more in 1 of 1,000 cases
 
 
+@pytest.mark.parametrize("units", [8, 16, 31])
+def test_small_layers_with_units_of_unequal_size_are_not_alike(
+    units: int, rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_aligned_overlap, "MOST_DRAWS", 39)
+    p = []
+    for _ in range(30):
+        weights = rng.normal(size=(2, units, units)) * rng.gamma(1, size=(2, units, 1))
+        first, second = (Half(each, np.abs(each) >= np.median(np.abs(each))) for each in weights)
+        place = Alignment(matched(first.weights, second.weights), np.arange(units))
+        p.append(aligned_overlap(first, second, place, matches=True, rng=rng).p)
+    assert np.sum(np.array(p) <= 0.01) <= 3  # of 30 at 1 %, 4 or more in 1 of 4,700 cases
+
+
 def test_matching_is_the_best_of_all_orders(rng: np.random.Generator) -> None:
     first, second = rng.normal(size=(2, 5, 7))
     best = max(permutations(range(5)), key=lambda order: float(np.sum(first * second[list(order)])))

@@ -11,6 +11,7 @@ from wdyn.analyses._chain_of_layers import Link
 from wdyn.analyses._charts import Array
 
 ROW_STRATUM = 16  # units that keep nearly as many weights
+FEWEST_STRATA, LEAST_STRATUM = 8, 4  # smaller ones in small layers, else large and small units would exchange
 
 
 class Alignment(NamedTuple):
@@ -81,7 +82,8 @@ def expanded(units: Array, block: int) -> Array:
 def without_units(weights: Array, kept: Array, *, rng: np.random.Generator) -> tuple[Array, Array]:
     """A layer whose units are no units any more: in each input, weights with their marks change hands among units.
 
-    Only units that keep nearly as many weights exchange, 16 together, so that large and small ones stay so.
+    Only units that keep nearly as many weights exchange, so that large and small ones stay so: 16 together,
+    in layers of fewer than 128 units an eighth of them, but four at least.
 
     Args:
         weights: (N, D).
@@ -92,7 +94,8 @@ def without_units(weights: Array, kept: Array, *, rng: np.random.Generator) -> t
         Weights and marks; each input has the same ones as before.
     """
     by_size = np.argsort(kept.sum(axis=1), kind="stable")
-    groups = max(1, len(weights) // ROW_STRATUM)
+    small = min(FEWEST_STRATA, len(weights) // LEAST_STRATUM)
+    groups = max(1, len(weights) // ROW_STRATUM, small)
     group = np.arange(len(weights)) * groups // len(weights)
     order = np.argsort(group[:, None] + rng.random(weights.shape), axis=0)
     exchanged = np.empty_like(order)

@@ -284,6 +284,8 @@ ANALYSIS = Analysis(
         "are matched by their trained weights, layer by layer, never by the masks, and the masks compared in that "
         "order. Matching makes anything overlap more, so the null is matched too: a network in which weights and marks "
         "change hands, within each input, among units that keep nearly as many. The units of the last layer are the "
-        "classes and stay. Source of the matching: Ashmore and Gashler (2015); Ainsworth et al., Git re-basin (2023)."
+        "classes and stay. Networks that learned the same data have units alike for that reason, so that most of their "
+        "layers may be beyond chance here: this tells of units, not that a ticket was found twice. Source of the "
+        "matching: Ashmore and Gashler (2015); Ainsworth et al., Git re-basin (2023)."
     ),
 )
