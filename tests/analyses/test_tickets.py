@@ -77,6 +77,19 @@ def test_one_birth_and_unrelated_training_is_no_similarity(
     assert all("were born with" in words for words in result.verdicts[0])
 
 
+def test_one_seed_in_another_type_is_one_birth(ticket: Callable[..., Path], rng: np.random.Generator) -> None:
+    start = born(rng)
+    rounded = {n: (v.view("u4") & 0xFFFF0000).view("f4") for n, v in start.items()}  # as bfloat16 has it, cut off
+    half = {n: v.astype("f2") for n, v in start.items()}
+    starts = [start, rounded, half, born(rng)]
+    masks = [{n: np.abs(v) + rng.normal(size=v.shape) > 1.2 for n, v in each.items()} for each in starts]
+    result = compare(*(ticket(n, s, m) for n, s, m in zip("abcd", starts, masks, strict=True)))
+    of_d = np.array([3 in pair for pair in result.pairs])
+    assert np.isfinite(result.p_initial[~of_d]).all()
+    assert np.isnan(result.p_initial[of_d]).all()
+    assert not any(finding.significant for finding in load("tickets").findings(result))
+
+
 def test_signs_that_are_flipped_at_birth_count_as_one_magnitude(
     ticket: Callable[..., Path], rng: np.random.Generator
 ) -> None:

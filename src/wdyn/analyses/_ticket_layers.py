@@ -15,7 +15,7 @@ from wdyn.analyses._overlap_births import initial_chances
 from wdyn.analyses._overlap_bits import count, packed, unpacked
 from wdyn.analyses._overlap_nulls import NO_CHANCE, Chance, uniform_chance, units_chance
 from wdyn.analyses._survivors import Signs, sign_agreement, unit_correlations
-from wdyn.analyses._ticket_runs import Member, fingerprint, mismatch
+from wdyn.analyses._ticket_runs import Birth, Member, birth_of, mismatch, one_birth
 
 NULLS = ("uniform", "units", "initial")
 SIGNS = ("signs_start", "signs_end")
@@ -28,7 +28,7 @@ class Pair(NamedTuple):
         counts: of their masks; None where the layer cannot be compared.
         nulls: name of a null to what it says.
         signs: `signs_start` and `signs_end` to how far they agree.
-        one_birth: they were born with the same magnitudes, bit for bit.
+        one_birth: they were born with the same magnitudes, see `one_birth`.
     """
 
     counts: Overlap | None
@@ -69,14 +69,14 @@ class _Side(NamedTuple):
         shape: (N, D).
         kept: its mask.
         positive: weights that are positive at the start, if it is known, and at the end.
-        birth: which initial magnitudes it was born with; None where unknown.
+        birth: initial magnitudes it was born with; None where unknown.
         by_start: as in `LayerComparison`.
     """
 
     shape: tuple[int, ...]
     kept: Array
     positive: tuple[Array | None, Array]
-    birth: bytes | None
+    birth: Birth | None
     by_start: float
 
     def mask(self) -> Array:
@@ -121,7 +121,7 @@ def _side(member: Member, layer: str) -> _Side:
         return _Side(kept.shape, bits, (None, after), None, np.nan)
     keep = count(bits)
     by_start = overlap(kept, largest(np.abs(start), keep)).iou if keep < kept.size else np.nan
-    return _Side(kept.shape, bits, (packed(start > 0), after), fingerprint(start), by_start)
+    return _Side(kept.shape, bits, (packed(start > 0), after), birth_of(start), by_start)
 
 
 def _compared(
@@ -141,7 +141,7 @@ def _compared(
                 name: NO_SIGNS if x is None or y is None else sign_agreement(x, y, both)
                 for name, x, y in zip(SIGNS, a.positive, b.positive, strict=True)
             }
-            found[pair] = Pair(counts, nulls, signs, a.birth is not None and a.birth == b.birth)
+            found[pair] = Pair(counts, nulls, signs, one_birth(a.birth, b.birth))
     return found
 
 
@@ -149,12 +149,14 @@ def _by_birth(
     members: Sequence[Member], layer: str, sides: dict[int, _Side], found: dict[tuple[int, int], Pair]
 ) -> dict[tuple[int, int], Pair]:
     """The pairs that were born with the same magnitudes, with that null; their start is read once more."""
-    judged = {}
-    births = {sides[a].birth: a for (a, _), pair in found.items() if pair.one_birth}
-    for birth, example in births.items():
+    judged: dict[tuple[int, int], Pair] = {}
+    for example in sides:
+        left = [pair for pair, each in found.items() if each.one_birth and pair not in judged]
+        of_birth = [pair for pair in left if all(one_birth(sides[example].birth, sides[r].birth) for r in pair)]
+        if not of_birth:
+            continue
         start, _ = members[example].ends(layer)
         assert start is not None
-        of_birth = [pair for pair, each in found.items() if each.one_birth and sides[pair[0]].birth == birth]
         masks = {r: sides[r].kept for r in sorted({r for pair in of_birth for r in pair})}
         for pair, chance in initial_chances(masks, births_of(np.abs(start)), of_birth).items():
             judged[pair] = found[pair]._replace(nulls=found[pair].nulls | {"initial": chance})

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,9 @@ from wdyn.store.layers import needed, rows_of
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
+
+SAMPLE = 4_096
+ALIKE, FEWEST_ALIKE = 0.99, 8  # correlation of initial magnitudes that are the same, and of how many at least
 
 
 @dataclass(frozen=True)
@@ -141,10 +144,43 @@ def other_data(members: Sequence[Member]) -> list[str]:
     return ["; ".join(f"{', '.join(names)} learned {dataset}" for dataset, names in learners.items())]
 
 
-def fingerprint(values: Array) -> bytes:
-    """Equal for magnitudes that are equal bit for bit, and of one type and shape."""
-    head = f"{values.dtype.str} {values.shape} ".encode()
-    return blake2b(head + np.ascontiguousarray(np.abs(values)).tobytes(), digest_size=16).digest()
+class Birth(NamedTuple):
+    """Initial magnitudes of a layer, as much of them as tells whether two runs have the same.
+
+    Attributes:
+        shape: (N, D).
+        exact: equal for magnitudes that are equal bit for bit, and of one type and shape.
+        sample: (M,) float64, up to 4,096 of them, evenly spaced.
+    """
+
+    shape: tuple[int, ...]
+    exact: bytes
+    sample: Array
+
+
+def birth_of(values: Array) -> Birth:
+    """Of (N, D) initial weights."""
+    magnitudes = np.ascontiguousarray(np.abs(values))
+    digest = blake2b(values.dtype.str.encode() + magnitudes.tobytes(), digest_size=16).digest()
+    return Birth(values.shape, digest, magnitudes.ravel()[:: -(-values.size // SAMPLE)].astype(np.float64))
+
+
+def one_birth(first: Birth | None, second: Birth | None) -> bool:
+    """Whether two layers were born with the same magnitudes, as one seed gives them in float32 and in bfloat16.
+
+    That is where they are equal bit for bit, or where a sample of them correlates by more than .99, as after rounding
+    or a few steps of training; independent ones of 8 weights do in one of a million cases.
+    """
+    if first is None or second is None or first.shape != second.shape:
+        return False
+    if first.exact == second.exact:
+        return True
+    pair = np.stack([first.sample, second.sample])
+    if pair.shape[1] < FEWEST_ALIKE or not np.isfinite(pair).all():
+        return False
+    pair -= pair.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(pair, axis=1)
+    return bool(lengths.min() > 0 and pair[0] @ pair[1] > ALIKE * lengths.prod())
 
 
 def _is_masked(run: Run) -> bool:

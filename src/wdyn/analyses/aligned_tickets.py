@@ -16,7 +16,7 @@ from wdyn.analyses._charts import Array, Bars, Chart, Table
 from wdyn.analyses._false_discovery import adjusted
 from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
-from wdyn.analyses._ticket_runs import Member, fingerprint, mismatch, sparse_members, ticket_facts
+from wdyn.analyses._ticket_runs import Member, birth_of, mismatch, one_birth, sparse_members, ticket_facts
 from wdyn.analyses._unit_alignment import align_chain
 from wdyn.errors import MisuseError, WdynError
 
@@ -172,8 +172,7 @@ def _hurdle(first: _Grown | str, second: _Grown | str) -> str:
         if reason := mismatch(first.member, second.member, link.layer):
             return f"layer {link.layer} differs: {reason}"
     starts = [each.member.ends(first.chain[0].layer)[0] for each in (first, second)]
-    births = [None if start is None else fingerprint(start) for start in starts]
-    if births[0] is not None and births[0] == births[1]:
+    if one_birth(*(None if start is None else birth_of(start) for start in starts)):
         return "they were born with the same weights, so their units correspond as they stand"
     return ""
 

@@ -32,7 +32,7 @@ class Tickets(Result):
 
     NaN where a layer cannot be compared or a null leaves no choice. A null is `uniform`: as many weights anywhere in
     the layer; `units`: the units of one mask permuted; `initial`: each mask follows the initial magnitudes, its
-    units and its inputs, and is random beyond, only for runs that share their initial magnitudes bit for bit.
+    units and its inputs, and is random beyond, only for runs that share their initial magnitudes, but for rounding.
 
     Attributes:
         runs: R names.
