@@ -136,10 +136,26 @@ def test_zeros_stand_for_a_mask_where_none_was_recorded(ticket: Callable[..., Pa
     assert "c holds no recorded mask: the exact zeros of its last step stand for one" in by_zeros.notes
 
 
+def test_a_few_zeros_are_no_mask(ticket: Callable[..., Path], rng: np.random.Generator) -> None:
+    """As for the audit, which takes 1 % of a parameter for chance."""
+    start = born(rng)
+    masks = random_masks(rng, start)
+    zeros = {n: v.copy() for n, v in start.items()}
+    zeros["fc1"].ravel()[:23] = 0.0  # of 2,400
+    files = [ticket("a", start, masks), ticket("b", start, None, steps={0: start, 7: zeros})]
+    with pytest.raises(MisuseError, match="b is a dense run"):
+        compare(*files)
+    zeros["fc2"] = np.where(masks["fc2"], start["fc2"], 0)
+    result = compare(files[0], ticket("c", start, None, steps={0: start, 7: zeros}))
+    assert_array_equal(result.kept[1], [2_400, masks["fc2"].sum()])
+
+
 def test_dense_runs(ticket: Callable[..., Path], rng: np.random.Generator) -> None:
     start = born(rng)
     pruned = [ticket(n, start, random_masks(rng, start)) for n in "ab"]
-    with pytest.raises(MisuseError, match="c is a dense run: no mask was recorded and no weight is zero"):
+    with pytest.raises(
+        MisuseError, match="c is a dense run: no mask was recorded, and at its last step, 7, no layer has 1 % zeros"
+    ):
         compare(*pruned, ticket("c", start, None))
     declared = ticket("d", start, None, ticket={"kind": "dense"})
     result = compare(declared, *pruned)

@@ -16,6 +16,7 @@ from wdyn.store.layers import needed, rows_of
 if TYPE_CHECKING:
     from wdyn.store.run import Run
 
+FEWEST_ZEROS = 0.01  # of a layer: fewer may be the work of chance, as `wdyn audit` has it too
 SAMPLE = 4_096
 ALIKE, FEWEST_ALIKE = 0.99, 8  # correlation of initial magnitudes that are the same, and of how many at least
 
@@ -43,7 +44,8 @@ class Member:
         """(N, D) bool, the weights of a layer that its mask keeps."""
         found = self.run.layers[layer]
         if self.by_zeros:
-            return np.asarray(self.run.neurons(layer, self.last) != 0)
+            kept = np.asarray(self.run.neurons(layer, self.last) != 0)
+            return kept if kept.mean() <= 1 - FEWEST_ZEROS else np.ones_like(kept)
         masks = self.run.masks(self.last, [found.parameter])
         if found.parameter not in masks:  # masked nowhere
             return np.ones((found.rows, found.columns), dtype=np.bool_)
@@ -83,8 +85,8 @@ def sparse_members(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[Memb
         names: what they are called.
 
     Raises:
-        MisuseError: a run has neither a mask nor a zero and does not say that it is a dense one, or fewer than two are
-            left.
+        MisuseError: a run has neither a mask nor 1 % zeros in a layer and does not say that it is a dense one, or fewer
+            than two are left.
     """
     members, notes = [], []
     for run, name in zip(runs, names, strict=True):
@@ -97,8 +99,8 @@ def sparse_members(runs: Sequence[Run], names: Sequence[str]) -> tuple[list[Memb
             notes.append(f"{name} holds no recorded mask: the exact zeros of its last step stand for one")
         else:
             raise MisuseError(
-                f"{name} is a dense run: no mask was recorded and no weight is zero at its last step, {run.steps[-1]}. "
-                "Compare runs of pruned networks, or leave it out."
+                f"{name} is a dense run: no mask was recorded, and at its last step, {run.steps[-1]}, no layer has "
+                "1 % zeros. Compare runs of pruned networks, or leave it out."
             )
     if len(members) < 2:
         raise MisuseError(
@@ -190,4 +192,5 @@ def _is_masked(run: Run) -> bool:
 
 
 def _has_zeros(run: Run) -> bool:
-    return any(bool((run.neurons(layer, int(run.steps[-1])) == 0).any()) for layer in run.layers)
+    last = int(run.steps[-1])
+    return any(float(np.mean(run.neurons(layer, last) == 0)) >= FEWEST_ZEROS for layer in run.layers)
