@@ -15,11 +15,12 @@ from torch.nn import init
 from tests.analyses.dense_network import DenseRun
 from tests.analyses.memory_run import MemoryRun
 from tests.analyses.parallel_network import keywords
+from tests.torture import times
 from wdyn.analyses import _graph_layer, load, names, neural_collapse, spectrum
 from wdyn.analyses._spec import Finding, no_findings
 from wdyn.store.run import Sample
 
-SEEDS = 100
+SEEDS = times(40, 100)
 RUN_AGAIN = 3  # of them for analyses that let the network run again, thousands of times each
 INITIALISATIONS: dict[str, Callable[[torch.Tensor], object] | None] = {
     "kaiming uniform": None,  # what the modules do by themselves
