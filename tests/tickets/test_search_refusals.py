@@ -95,7 +95,7 @@ def test_a_training_that_is_of_no_use_is_not_kept(tmp_path, train, options, erro
 
 
 def test_weights_that_are_not_numbers_are_not_ranked(tmp_path):
-    with pytest.raises(MisuseError, match=r"48 scores are not numbers.* diverge"):
+    with pytest.raises(MisuseError, match=r"0\.weight, mask of round 1: 48 scores are not numbers.* diverge"):
         find_ticket(small, diverges, folder=tmp_path)
 
 
@@ -148,3 +148,15 @@ def test_files_that_are_not_of_the_search_are_refused(tmp_path):
         find_ticket(small, training(), folder=tmp_path / "s", rounds=2)
     with pytest.raises(RunFileError, match="no search"):
         open_search(tmp_path / "nowhere")
+
+
+def test_a_layer_of_which_nothing_is_left_is_told(tmp_path):
+    with pytest.warns(RuntimeWarning, match=r"round 1 keeps nothing of 4\.weight"):
+        find_ticket(small, training(1), folder=tmp_path, rounds=1, rate={"4": 0.99, "*": 0.2})
+
+
+def test_numbers_of_numpy_are_numbers(tmp_path):
+    whole = np.int64(1)
+    search = find_ticket(small, training(2), folder=tmp_path, rounds=whole, rewind_to=whole, seed=whole)
+    assert [each.round for each in search.rounds] == [0, 1]
+    find_ticket(small, training(2), folder=tmp_path, rounds=1, rewind_to=1, seed=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -137,9 +138,14 @@ def choose_masks(
         Name to bool, True where a weight stays.
 
     Raises:
-        MisuseError: a weight is not a number.
+        MisuseError: a weight is not a number; the text names the parameter and the round.
     """
-    values = {name: _scores(target, pruning, trained[name], start[name], rng) for name, target in targets.items()}
+    values = {}
+    for name, target in targets.items():
+        try:
+            values[name] = _scores(target, pruning, trained[name], start[name], rng)
+        except MisuseError as error:
+            raise MisuseError(f"{name}, mask of round {rounds}: {error}") from error
     left = {name: target.counted(alive[name]) for name, target in targets.items()}
     if pruning.scope == "global":
         rate = next(iter(targets.values())).rate
@@ -149,7 +155,14 @@ def choose_masks(
             name: highest(values[name], left[name], kept(target.size, target.rate, rounds))
             for name, target in targets.items()
         }
+    _warn_of_nothing_left(chosen, rounds)
     return {name: target.spread(chosen[name]) for name, target in targets.items()}
+
+
+def _warn_of_nothing_left(chosen: Mapping[str, Array], rounds: int) -> None:
+    if gone := [name for name, each in chosen.items() if not each.any()]:
+        text = f"round {rounds} keeps nothing of {', '.join(gone)}, so nothing passes there. Give a lower rate for it."
+        warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
 def _scores(target: Target, pruning: Pruning, trained: Array, start: Array, rng: np.random.Generator) -> Array:

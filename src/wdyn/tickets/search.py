@@ -108,7 +108,7 @@ def find_ticket(
     settings = settings_of(
         pruning, experiment, rewind_to=rewind_to, optimizer_state=optimizer_state, seed=seed, rounds=rounds
     )
-    targets = targets_of(experiment.model(seed), pruning)
+    targets = targets_of(experiment.model(settings.seed), pruning)
     tell = progress or (lambda label, fraction: None)
     with Workshop(Path(folder)) as shop:
         agree(shop, settings)

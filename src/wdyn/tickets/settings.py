@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 from zlib import crc32
 
+import numpy as np
+
 from wdyn.errors import MisuseError, RunFileError
 from wdyn.record.facts import checked_sample
 from wdyn.record.schedule import describe
@@ -80,7 +82,7 @@ def settings_of(
         MisuseError: a value is none of those that there are.
     """
     for name, value, least in (("rounds", rounds, 1), ("rewind_to", rewind_to, 0), ("seed", seed, 0)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+        if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
             raise MisuseError(f"{name} is a whole number from {least}, not {value!r}.")
     choices: dict[str, tuple[Any, tuple[Any, ...]]] = {
         "optimizer_state": (optimizer_state, get_args(OptimizerState)),
@@ -92,7 +94,7 @@ def settings_of(
         if chosen not in known:
             raise MisuseError(f"{name}={chosen!r}: there is {', '.join(map(repr, known))}.")
     return Settings(
-        pruning, rewind_to, optimizer_state, experiment.early_stop, seed, describe(experiment.schedule),
+        pruning, int(rewind_to), optimizer_state, experiment.early_stop, int(seed), describe(experiment.schedule),
         dict(experiment.metadata), _digest(experiment.sample),
     )  # fmt: skip
 
