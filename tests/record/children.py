@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import ctypes
+import json
 import os
+import resource
 import time
+import warnings
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
-from tests.record.known import Follow, Known
+from tests.record.known import Follow, Known, readable_steps, values
 from wdyn.record import journal, packing
 from wdyn.record.recorder import Recorder
 from wdyn.record.schedule import every
 from wdyn.store.pack import main as pack_main
+from wdyn.store.reader import open_run
 from wdyn.store.unpack import main as unpack_main
 
 BEGUN, MADE, CLOSING, CLOSED = 1, 2, 3, 4
@@ -138,3 +144,69 @@ def pack(run: str, progress: str) -> None:
     status = pack_main([run])
     Progress(progress).enter(CLOSED)
     os._exit(status)
+
+
+def full_disk(folder: str, report: str, *, small_disk: bool) -> None:
+    """Train 60 steps, of which 20 find the disk full, and report what was recorded of them.
+
+    Args:
+        folder: where to record.
+        report: path of the JSON to write.
+        small_disk: mount a small tmpfs there, which only this process sees, and fill it. Where that is not allowed, or
+            else, files may not grow for a while.
+    """
+    mounted = small_disk and mount_tmpfs(folder, 300_000)
+    run = Path(folder, "a.h5")
+    journal.FIRST_PAUSE = 0.0
+    packing.pack = lambda path: "failed" if pack_main([str(path)]) else None
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        model = Known()
+        optimizer = Follow(model)
+        with Recorder(model, run, program=False) as rec:
+            for part in (lambda: None, lambda: _fill(folder, rec, mounted), lambda: _free(folder, mounted)):
+                part()
+                for _ in range(20):
+                    optimizer.step()
+                _written(rec)
+    steps, wrong = readable_steps(run)
+    with open_run(run) as opened:
+        gaps = [note["steps"] for note in opened.notes if note["what"] == "gap"]
+    found = {
+        "steps": steps, "wrong": wrong, "gaps": gaps, "mounted": mounted, "said": [str(each.message) for each in said],
+        "trained": all(np.array_equal(model.state_dict()[n].numpy(), a) for n, a in values(60).items()),
+    }  # fmt: skip
+    Path(report).write_text(json.dumps(found))
+
+
+def _written(rec: Recorder) -> None:
+    while rec._tape.writer._queue.qsize():
+        time.sleep(0.001)
+    time.sleep(0.1)
+
+
+def _fill(folder: str, rec: Recorder, mounted: bool) -> None:
+    if not mounted:
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (rec._tape.writer.journal._segment.size + 100, hard))
+        return
+    with open(Path(folder, "filler"), "wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(1024))
+
+
+def _free(folder: str, mounted: bool) -> None:
+    if mounted:
+        Path(folder, "filler").unlink()
+    else:
+        hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+def mount_tmpfs(folder: str, size: int) -> bool:
+    """Mount a tmpfs that only this process and its children see; whether that is allowed here."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    new_namespace, private = 0x20000, 0x44000  # CLONE_NEWNS; MS_REC | MS_PRIVATE
+    if libc.unshare(new_namespace) or libc.mount(b"none", b"/", None, private, None):
+        return False
+    return not libc.mount(b"tmpfs", folder.encode(), b"tmpfs", 0, f"size={size}".encode())
