@@ -29,6 +29,10 @@ class DamagedError(RunFileError):
     """Bytes that do not match their checksum; no value of them is returned."""
 
 
+class ChangedMeanwhileError(RunFileError):
+    """A run that was packed or thinned since it was opened; opening it again helps."""
+
+
 class MissingExtraError(WdynError, ImportError):
     """An optional package that is not installed; the text names the extra."""
 

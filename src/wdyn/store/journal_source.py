@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from isal.isal_zlib import crc32
 
-from wdyn.errors import DamagedError, RunFileError
+from wdyn.errors import ChangedMeanwhileError, DamagedError, RunFileError
 from wdyn.journal.frame import MOST_PROGRAM, Kind, decode_arrays
 from wdyn.journal.lock import live_holder
 from wdyn.journal.scan import Frame, Hole, in_force, read_schema, segments, survey
@@ -39,6 +39,7 @@ class JournalSource:
 
         Raises:
             RunFileError: no step has been written.
+            ChangedMeanwhileError: a segment was thinned while they were read.
             FileNotFoundError: a segment vanished, because the run has just been packed.
         """
         self.path = path
@@ -176,7 +177,9 @@ class JournalSource:
             inode = os.fstat(descriptor).st_ino
             if self._inodes.setdefault(path, inode) != inode:
                 os.close(descriptor)
-                raise RunFileError(f"{self.path}: was thinned to keep within max_bytes meanwhile. Open the run again.")
+                raise ChangedMeanwhileError(
+                    f"{self.path}: was thinned to keep within max_bytes meanwhile. Open the run again."
+                )
             self._open[path] = descriptor
         return self._open[path]
 
@@ -185,7 +188,9 @@ class JournalSource:
         try:
             yield
         except FileNotFoundError as error:
-            raise RunFileError(f"{self.path}: its journal is gone, since it was packed. Open the run again.") from error
+            raise ChangedMeanwhileError(
+                f"{self.path}: its journal is gone, since it was packed. Open the run again."
+            ) from error
 
     def close(self) -> None:
         """Close the segment files; a later read opens them again."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from wdyn.errors import RunFileError
+from wdyn.errors import ChangedMeanwhileError, RunFileError
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.store.journal_source import JournalSource
@@ -14,6 +14,7 @@ from wdyn.store.run import Run
 from wdyn.store.sources import Source
 
 _PARTS = ".parts"
+_TRIES = 100  # to open a run that another process changes meanwhile
 
 
 def open_run(path: str | os.PathLike[str], *, keep: int = 0) -> Run:
@@ -39,19 +40,34 @@ def open_source(path: Path, keep: int = 0) -> Source:
     """The packed file where it is whole, else the journal; see `open_run`."""
     if path.name.endswith(_PARTS) and not path.is_file():
         path = path.with_name(path.name.removesuffix(_PARTS))
-    journal = bool(segments(parts_folder(path)))
-    if path.exists():
+    for left in reversed(range(_TRIES)):
+        before = _what_stands(path)
+        try:
+            return _open(path, keep, *before)
+        except (ChangedMeanwhileError, FileNotFoundError):
+            if not left:
+                raise
+        except RunFileError:
+            if not left or _what_stands(path) == before:
+                raise
+    raise AssertionError("the last try ends in an answer or an error")
+
+
+def _open(path: Path, keep: int, journal: bool, file: bool) -> Source:
+    if not file and not journal:
+        raise RunFileError(missing(path))
+    if file:
         try:
             return PackedSource(path, keep)
         except RunFileError:
             if not journal:
                 raise
-    elif not journal:
-        raise RunFileError(missing(path))
-    try:
-        return JournalSource(path)
-    except FileNotFoundError:  # it was packed between the look and the reading
-        return PackedSource(path, keep)
+    return JournalSource(path)
+
+
+def _what_stands(path: Path) -> tuple[bool, bool]:
+    """Whether there is a journal, and whether a file: both change when a run is packed, or resumed, meanwhile."""
+    return bool(segments(parts_folder(path))), path.exists()
 
 
 def missing(path: Path) -> str:
