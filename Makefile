@@ -6,10 +6,11 @@ READY := $(VENV)/.ready
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 
-.PHONY: help demo test format bench clean
+.PHONY: help demo test torture format bench clean
 help:
 	@echo "make demo   set up, train a small network with a Recorder, write reports/demo.html"
 	@echo "make test   set up, check format, lint and types, run all tests"
+	@echo "make torture kill recordings, break writes and cut the power many times: 15 to 30 minutes, then figures"
 	@echo "make format bring the code into the project's format"
 	@echo "make bench  measure wdyn side by side with what people use today"
 	@echo "make clean  remove the virtual environment and caches"
@@ -22,6 +23,14 @@ test: $(READY)
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist worksteal $(PYTEST_ARGS)
+
+TORTURES := $(addprefix tests/record/test_,kills.py crash_points.py disk_errors.py live.py)
+torture: export WDYN_TORTURE := 1
+torture: export WDYN_TORTURE_REPORT := $(CURDIR)/reports/torture.txt
+torture: $(READY)
+	@mkdir -p reports && rm -f $(WDYN_TORTURE_REPORT)
+	$(BIN)/python -m pytest -n 2 --dist worksteal $(TORTURES) $(PYTEST_ARGS)
+	@sort $(WDYN_TORTURE_REPORT)
 
 format: $(READY)
 	$(BIN)/ruff format .
