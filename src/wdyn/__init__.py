@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from wdyn._version import __version__
 
 if TYPE_CHECKING:
+    from wdyn import report
     from wdyn.analyses import load as load_analysis
     from wdyn.record.recorder import Recorder
     from wdyn.record.schedule import at, dense_then, every, log_spaced
@@ -35,6 +36,7 @@ _HOME = {
     "replayed": ("wdyn.replay.model", "replayed"),
     "open_run": ("wdyn.store.reader", "open_run"),
     "Run": ("wdyn.store.run", "Run"),
+    "report": ("wdyn.report", ""),
     "load_analysis": ("wdyn.analyses", "load"),
 }
 
@@ -50,6 +52,7 @@ __all__ = [
     "log_spaced",
     "open_run",
     "replayed",
+    "report",
 ]
 
 
@@ -57,7 +60,8 @@ def __getattr__(name: str) -> Any:
     if name not in _HOME:
         raise AttributeError(f"module 'wdyn' has no attribute {name!r}")
     module, attribute = _HOME[name]
-    return getattr(importlib.import_module(module), attribute)
+    home = importlib.import_module(module)
+    return getattr(home, attribute) if attribute else home
 
 
 def __dir__() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import textwrap
 from collections.abc import Callable
 from itertools import cycle
@@ -52,6 +53,16 @@ def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1, alone: bool = Tr
     if alone and isinstance(chart, MatrixThroughTime):
         ax.figure.colorbar(ax.images[0], ax=ax, label=wrapped(chart.value_label, 32))
     return ax
+
+
+def png(chart: Chart) -> bytes:
+    """A chart as a picture of 6 by 4 inches; the same bytes each time."""
+    from matplotlib.figure import Figure
+
+    figure, file = Figure(figsize=(6, 4), layout="constrained"), io.BytesIO()
+    draw(chart, figure.add_subplot())
+    figure.savefig(file, format="png", dpi=110, metadata={"Software": "wdyn"})
+    return file.getvalue()
 
 
 def title_of(chart: Chart) -> str:

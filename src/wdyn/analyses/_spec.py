@@ -82,6 +82,12 @@ class Result:
 
         return draw(self.charts()[0], ax)
 
+    def _repr_png_(self) -> bytes | None:
+        """The first chart, for a notebook; None where there is none."""
+        from wdyn.analyses._draw import png
+
+        return next((png(chart) for chart in self.charts()), None)
+
     def charts(self) -> list[Chart]:
         """What to draw, by the `charts` function of the analysis file that defines this class."""
         analysis: Analysis = sys.modules[type(self).__module__].ANALYSIS

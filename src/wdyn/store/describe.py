@@ -5,12 +5,15 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wdyn.errors import DamagedError
 from wdyn.places import parts_folder
 from wdyn.store.programs import NO_PROGRAM
-from wdyn.store.run import Array, Run
+from wdyn.store.sources import Array
+
+if TYPE_CHECKING:
+    from wdyn.store.run import Run
 
 
 def describe(run: Run) -> dict[str, Any]:
@@ -54,8 +57,13 @@ def describe(run: Run) -> dict[str, Any]:
 
 def as_text(facts: dict[str, Any]) -> str:
     """The facts of `describe` for a person."""
+    return "\n".join(f"{label:9} {printable(text)}" for label, text in rows(facts))
+
+
+def rows(facts: dict[str, Any]) -> list[tuple[str, str]]:
+    """The facts of `describe` in words, each behind what it is of."""
     steps = facts["steps"]
-    rows = [
+    return [
         ("run", f"{facts['file']}  {facts['condition']}, checksum {facts['checksum']}, id {facts['run_id']}"),
         ("recorded", f"{facts['created']} with wdyn {facts['wdyn']}, torch {facts['torch']}, Python {facts['python']}"),
         ("model", f"{facts['model']}, optimizer {facts['optimizer'] or 'unknown'}, schedule {facts['schedule']}"),
@@ -77,7 +85,6 @@ def as_text(facts: dict[str, Any]) -> str:
         *[("note", note_text(note)) for note in facts["notes"] if note.get("what") not in ("closed", NO_PROGRAM)],
         *[("metadata", f"{key} = {value}") for key, value in facts["metadata"].items()],
     ]
-    return "\n".join(f"{label:9} {printable(text)}" for label, text in rows)
 
 
 def note_text(note: Mapping[str, Any]) -> str:

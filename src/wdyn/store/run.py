@@ -15,12 +15,13 @@ import numpy as np
 from wdyn.errors import MisuseError, NotFoundError
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.layers import Layer, LeftOut, needed, rows_of
+from wdyn.store.shown import Shown
 from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, Source, read_only, steps_per_block
 
 __all__ = ["Array", "Layer", "LeftOut", "Metric", "Run", "Sample"]
 
 
-class Run:
+class Run(Shown):
     """A recorded run: where its numbers are, never what they mean. Made by `open_run`.
 
     Arrays that hold weights, buffers or masks are new at each call and may be written to; nothing gets back into the
