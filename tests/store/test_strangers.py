@@ -312,7 +312,7 @@ def wrong_float():
         h5t.create(h5t.OPAQUE, 3), h5t.py_create(np.dtype(("<f4", (3,)))), h5t.STD_B8LE, h5t.UNIX_D32LE,
         h5t.py_create(h5py.vlen_dtype(np.int32), logical=True), twelve_bits(), wrong_float(),
     ],
-    ids=str,
+    ids=lambda kind: type(kind).__name__,  # as text it has an address, and each process of the tests another one
 )  # fmt: skip
 def test_other_types_than_plain_numbers_are_refused(full_run, kind):
     with h5py.File(full_run, "a") as file:
