@@ -105,6 +105,50 @@ def test_what_another_training_recorded_after_that_step_holds_no_more(tmp_path):
     assert_holds(path, training.seen, [0, 2, 4, 6])
 
 
+@pytest.mark.parametrize("resume", [True, 6])
+def test_scalars_of_the_ended_training_that_no_recorded_step_followed_hold_no_more(tmp_path, resume):
+    path, training = tmp_path / "a.h5", Training()
+    rec = Recorder(training.model, path, schedule=every(4))
+    for step in range(1, 8):
+        training.go(1)
+        rec.log(loss=step)
+    killed(rec)
+    training.back_to(4 if resume is True else 6)
+    with Recorder(training.model, path, resume=resume, schedule=every(4)) as rec:
+        training.go(1)
+        rec.log(other=1.0)
+    with open_run(path) as run:
+        assert run.metrics["loss"].steps.tolist() == list(range(1, training.step))
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_thinning_does_not_bring_back_what_holds_no_more(tmp_path, monkeypatch, damaged):
+    monkeypatch.setattr("wdyn.record.journal.SEGMENT_SIZE", 300)
+    path, training = tmp_path / "a.h5", Training()
+    rec = Recorder(training.model, path)
+    training.go(25)
+    prune.random_unstructured(training.model[0], "weight", 0.5)
+    training.go(5)
+    rec.log(loss=30.0)
+    killed(rec)
+    prune.remove(training.model[0], "weight")
+    training.optimizer = torch.optim.SGD(training.model.parameters(), lr=0.1)
+    if damaged:  # a step of the training that ended
+        segment = [each for each in segments(parts_folder(path)) if each.stat().st_size > 300][-1]
+        content = bytearray(segment.read_bytes())
+        content[-1] ^= 1
+        segment.write_bytes(content)
+    training.model.load_state_dict({n.removesuffix("_orig"): t for n, t in training.saved[21][0].items()})
+    with Recorder(training.model, path, resume=True, max_bytes=24 * 8 // 7 * 92) as rec:
+        assert rec.step_count == 21
+        training.step = 21
+        training.go(12)
+    with open_run(path) as run:
+        assert not run.metrics
+        assert 32 in run.steps
+        assert not run.masks(32)
+
+
 def test_nothing_is_replaced_before_training_goes_on(tmp_path):
     path, training = tmp_path / "a.h5", Training()
     rec = Recorder(training.model, path)

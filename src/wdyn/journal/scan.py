@@ -125,13 +125,16 @@ def in_force(entries: Iterable[Frame | Hole]) -> list[Frame | Hole]:
         entries: of `survey`.
     """
     found: list[Frame | Hole] = []
-    furthest = 0
+    furthest, resumed = -1, None  # the last step; the note of a recording that begins here
     for entry in entries:
-        if isinstance(entry, Frame) and entry.header.kind is Kind.STEP:
+        if isinstance(entry, Frame) and entry.header.kind is Kind.NOTE:
+            resumed = entry
+        elif isinstance(entry, Frame) and entry.header.kind is Kind.STEP:
             step = entry.header.step
-            if step < furthest:
+            # of a step that was not recorded before, only the note tells that others, or scalars, may stand beyond it
+            if step <= furthest or (resumed is not None and _resumes_at(resumed, step)):
                 found = [each for each in found if not _beyond(each, step)]
-            furthest = step
+            furthest, resumed = step, None
         found.append(entry)
     return found
 
@@ -200,6 +203,15 @@ def read_schema(frames: Sequence[Frame | Hole]) -> Schema | None:
             f"{frames[0].path.parent}: what tells its tensors apart is damaged in each segment, so nothing can be read."
         ) from lost
     return None
+
+
+def _resumes_at(entry: Frame, step: int) -> bool:
+    if entry.header.step != step:
+        return False
+    try:
+        return bool(json.loads(entry.read())["what"] == "resumed")
+    except DamagedError:
+        return False
 
 
 def _beyond(entry: Frame | Hole, step: int) -> bool:

@@ -8,11 +8,12 @@ from pathlib import Path
 
 from isal.isal_zlib import crc32
 
+from wdyn.errors import DamagedError
 from wdyn.journal.append import SegmentWriter, segment_path, sync_folder
 from wdyn.journal.frame import Buffer, Kind
 from wdyn.journal.scan import segments
 from wdyn.journal.schema import Schema
-from wdyn.journal.thin import thin_segment
+from wdyn.journal.thin import drop_replaced, thin_segment
 from wdyn.record.missing import Missing, note
 from wdyn.record.room import Room
 from wdyn.record.syncing import Syncer
@@ -60,6 +61,7 @@ class Journal:
         """
         self._folder, self._schema = folder, schema.to_json()
         self._number, self._room = number, room
+        self._resumed, self._restarts = number > 0, frozenset[int]()
         self._segment_size = SEGMENT_SIZE if segment_size is None else segment_size
         self._masks: bytes | None = None  # what holds now
         self._has_masks = True  # whether the segment says so
@@ -125,8 +127,10 @@ class Journal:
         try:
             self._next_segment()
             self._syncer.wait()
+            keep = thinned.keep | self._drop_replaced()
             for path in segments(self._folder)[:-1]:
-                thin_segment(path, keep=thinned.keep)
+                with suppress(DamagedError):  # such a segment is left alone, and takes its room
+                    thin_segment(path, keep=keep)
         except OSError as error:
             self._refused(error, "thinning")
             return
@@ -148,6 +152,12 @@ class Journal:
             self._segment.close()
         except OSError as error:
             self._refused(error, "syncing")
+
+    def _drop_replaced(self) -> frozenset[int]:
+        """Once, where the recording was resumed."""
+        if self._resumed:
+            self._restarts, self._resumed = drop_replaced(self._folder), False
+        return self._restarts
 
     def _append(self, kind: Kind, payload: Buffer, step: int, time_: float) -> None:
         if self._segment.size >= self._segment_size and kind in _OF_STEPS:
