@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import copy
 import os
+import shutil
+from threading import Thread
+import time
 
 import numpy as np
 import pytest
@@ -11,15 +14,18 @@ import torch
 from torch.nn.utils import prune
 
 from tests.record.training import raw, small, update
-from wdyn.errors import MisuseError, RunExistsError
-from wdyn.journal.lock import LOCK
+from wdyn.errors import MisuseError, RunExistsError, RunFileError
+from wdyn.journal.lock import LOCK, alone
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
 from wdyn.record import packing
+from wdyn.record.missing import Missing
 from wdyn.record.recorder import Recorder
 from wdyn.record.schedule import every
+from wdyn.store.pack import _put_away as put_away
 from wdyn.store.pack import pack
 from wdyn.store.reader import open_run
+from wdyn.store.unpack import unpack
 
 
 class Training:
@@ -98,6 +104,9 @@ def test_what_another_training_recorded_after_that_step_holds_no_more(tmp_path):
     training.optimizer.param_groups[0]["lr"] = 0.01  # from here on it is another one
     with Recorder(training.model, path, resume=True, schedule=every(3)) as rec:
         training.go(1)
+        while rec._tape.writer._queue.qsize():
+            time.sleep(0.001)
+        time.sleep(0.2)
         with open_run(path) as run:  # 6 and 8 are of a training that ended there
             assert run.steps.tolist() == [0, 2, 4]
             assert run.metrics["loss"].steps.tolist() == [0]
@@ -202,6 +211,59 @@ def test_a_run_that_was_packed(tmp_path, packing_on):
         assert run.sample.inputs.tolist() == np.ones((2, 4)).tolist()
         assert run.metrics["loss"].values.tolist() == [1.0]
         assert run.condition == "finished"
+
+
+def test_a_packed_run_whose_notes_are_not_in_the_order_of_their_steps(tmp_path):
+    path, training = tmp_path / "a.h5", Training()
+    with Recorder(training.model, path, schedule=every(10)) as rec:
+        training.go(20)
+        rec._tape.flush()
+        rec._tape._missing = Missing("skipped", "the disk was slower than the training", 19, 19)
+        training.go(5)
+        training.model.register_parameter("newcomer", torch.nn.Parameter(torch.ones(1)))
+        with pytest.warns(UserWarning, match=r"not recorded are newcomer|are missing"):
+            rec.close()
+    pack(path)
+    with open_run(path) as run:
+        notes = run.notes
+        assert [note["step"] for note in notes] != sorted(note["step"] for note in notes)
+    unpack(path)
+    assert not path.exists()
+    with open_run(path) as run:
+        assert run.notes == notes
+        assert run.steps.tolist() == [0, 10, 20]
+
+
+def test_a_run_is_not_unpacked_while_its_journal_is_put_away(tmp_path):
+    path, training = tmp_path / "a.h5", Training()
+    with Recorder(training.model, path):
+        training.go(3)
+    shutil.copytree(parts_folder(path), tmp_path / "copy")
+    pack(path)
+    (tmp_path / "copy").rename(parts_folder(path))  # both stand, as when a packer has just written the file
+    with alone(parts_folder(path), wait=False):
+        unpacking = Thread(target=unpack, args=[path])
+        unpacking.start()
+        unpacking.join(timeout=1)
+        assert path.exists()
+        put_away(parts_folder(path), damaged=False)
+    unpacking.join()
+    assert not path.exists()
+    assert_holds(path, training.seen, range(4))
+
+
+def test_a_journal_of_another_run_beside_the_file_is_said(tmp_path):
+    path, training = tmp_path / "a.h5", Training()
+    for name in ("a.h5", "b.h5"):
+        with Recorder(training.model, tmp_path / name):
+            training.go(2)
+    pack(path)
+    parts_folder(tmp_path / "b.h5").rename(parts_folder(path))
+    before = path.read_bytes()
+    with pytest.raises(RunFileError, match=r"a.h5.parts stand beside each other and do not hold the same\."):
+        unpack(path)
+    assert path.read_bytes() == before
+    assert segments(parts_folder(path))
 
 
 def test_the_first_of_several_times(tmp_path):
@@ -329,8 +391,6 @@ def test_what_is_no_run_is_refused_and_stands(tmp_path):
 
 
 def test_a_journal_that_is_being_packed_is_left_alone(tmp_path):
-    from wdyn.journal.lock import alone
-
     path, training = tmp_path / "a.h5", Training()
     rec = Recorder(training.model, path)
     training.go(2)

@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch.nn.utils import prune
 
+from tests.record.known import STEP_BYTES, Follow, Known, wrong_rows
 from tests.record.test_resume import Training, assert_holds, killed
 from tests.record.training import small
 from wdyn.errors import MisuseError, RunFileError
@@ -116,6 +117,42 @@ def test_a_bounded_run_that_is_resumed_stays_even(tmp_path):
         steps = run.steps.tolist()
     assert set(np.diff(steps[:-1])) == {8}
     assert_holds(path, training.seen, steps)
+
+
+@pytest.mark.parametrize("back", [0, 5, 17])
+@pytest.mark.parametrize("died_after", [0, 1, 2])
+def test_a_recording_that_died_while_it_thinned_is_even_again_once_resumed(tmp_path, monkeypatch, died_after, back):
+    path, bound, thinned = tmp_path / "a.h5", 40 * STEP_BYTES, []
+    most = steps_that_fit(bound, STEP_BYTES)
+
+    def thin_some(segment, *, keep):
+        thinned.append(segment)
+        if len(thinned) <= died_after:
+            thin.thin_segment(segment, keep=keep)
+
+    def go(start, steps):
+        model = Known(start)
+        optimizer = Follow(model)
+        rec = Recorder(model, path, max_bytes=bound, resume=True)
+        assert rec.step_count == start
+        for _ in range(steps):
+            optimizer.step()
+        killed(rec)
+        with open_run(path) as run:
+            assert wrong_rows(run) == 0
+            return run.steps.tolist(), [note["stride"] for note in run.notes if note["what"] == "thinned"]
+
+    monkeypatch.setattr("wdyn.record.journal.thin_segment", thin_some)
+    monkeypatch.setattr("wdyn.record.opening.SEGMENT_SIZE", 1)  # a segment for each step
+    steps, strides = go(0, most + 3)
+    assert strides == [2]
+    monkeypatch.undo()
+    starts = []
+    for at in (-1 - back, -1, -1):
+        starts.append(steps[at])
+        steps, strides = go(steps[at], 60)
+        assert set(range(0, steps[-1] + 1, strides[-1])) <= set(steps)
+        assert len(set(steps) - set(starts)) <= most  # where it was resumed, a step may stand between the others
 
 
 def test_a_disk_that_refuses_to_thin_costs_nothing_that_was_recorded(tmp_path, monkeypatch):

@@ -124,6 +124,8 @@ class Journal:
 
     def thin(self, thinned: Thinned) -> None:
         """Write the segments anew without the steps that are not to stay; where the disk refuses, they stay."""
+        # the note first: a recording that goes on after this one died finds that it has to end the thinning
+        self.write(Kind.NOTE, thinned.note(), step=thinned.step, time_=time.time())
         try:
             self._next_segment()
             self._syncer.wait()
@@ -136,7 +138,6 @@ class Journal:
             return
         if self._room is not None:
             self._room.count(len(thinned.keep) - thinned.count)
-        self.write(Kind.NOTE, thinned.note(), step=thinned.step, time_=time.time())
 
     def close(self, step: int) -> None:
         """Write the last notes, whatever the disk said before, and close."""

@@ -127,8 +127,6 @@ def _tape(camera: Camera, wish: Wish, path: Path, schema: Schema, *, past: Past 
     segment = None if bound is None else min(SEGMENT_SIZE, bound // 8)
     journal = Journal(folder, schema, number=past.number if past else 0, segment_size=segment, room=room)
     thinning = None if bound is None else Thinning(steps_that_fit(bound, size))
-    if thinning is not None and past is not None:
-        thinning.go_on(past.steps, past.stride)
     masks_known = past is None or Kind.MASKS not in past.kinds
     return Tape(camera, Writer(journal, camera.pool, masks_known), wait=wish.wait, thinning=thinning)
 

@@ -256,10 +256,13 @@ class Recorder:
         initial = self._tape.camera.settle(updated=updated)
         if initial is None:
             return
-        if self._past is not None:
-            self._settle_past(self._past, initial)
-            self._past = None
+        past, self._past = self._past, None
+        if past is not None:
+            self._settle_past(past, initial)
         self._tape.hand_over(initial, self.step_count)
+        if past is not None:
+            steps = (step for step in range(self.step_count + 1) if step == 0 or self._keeps(step))
+            self._tape.go_on(past, self.step_count, steps)
 
     def _settle_past(self, past: Past, initial: Captured) -> None:
         """Weights may have been loaded after the Recorder was made, so look again which step they are of."""
@@ -271,7 +274,6 @@ class Recorder:
             if step is None:
                 self._complaints.once(FOUND_NOWHERE, f"step {self.step_count}")
             self.step_count = self.step_count if step is None else step
-        self._tape.go_on(past.until(self.step_count))
         self._put(Kind.NOTE, note("resumed", f"the recording was resumed at step {self.step_count}"))
 
     def _record(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 
 from wdyn.journal.frame import Kind
 from wdyn.record.capture import Camera, Captured
@@ -90,10 +91,18 @@ class Tape:
         if self._thinning is not None and self._thinning.admits():
             self._count(step)
 
-    def go_on(self, past: Past) -> None:
-        """Take into account what of a record that stands holds."""
-        if self._thinning is not None:
-            self._thinning.go_on(past.steps, past.stride)
+    def go_on(self, past: Past, step: int, scheduled: Iterable[int]) -> None:
+        """Take into account what stands of a record that goes on from a step.
+
+        Args:
+            past: what stands.
+            step: written again already.
+            scheduled: all steps of the schedule up to it.
+        """
+        if self._thinning is None:
+            return
+        if (thinned := self._thinning.go_on(past.steps, past.stride, scheduled=scheduled, step=step)) is not None:
+            self.writer.put(thinned)
 
     def _count(self, step: int) -> None:
         if self._thinning is not None and (thinned := self._thinning.keep(step)) is not None:

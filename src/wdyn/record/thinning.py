@@ -58,15 +58,40 @@ class Thinning:
         self._kept: list[int] = []
         self._seen = 0
 
-    def go_on(self, kept: Iterable[int], stride: int) -> None:
+    def go_on(self, kept: Iterable[int], stride: int, *, scheduled: Iterable[int], step: int) -> Thinned | None:
         """Begin with a record that stands.
 
         Args:
-            kept: steps that are there, in order.
-            stride: what they were thinned with.
+            kept: steps that are there, in order; those after `step` hold no more.
+            stride: what they were last thinned with. A process that died may have thinned only some of them.
+            scheduled: all steps of the schedule up to `step`, in order.
+            step: that the recording goes on from.
+
+        Returns:
+            None, or what stays so that the record is even again, and what it is thinned with.
         """
-        self._kept, self.stride = list(kept), stride
-        self._seen = (len(self._kept) - 1) * stride + 1
+        there = list(kept)
+        before = [each for each in there if each <= step]
+        self._kept, self.stride = self._even(before, stride, scheduled), stride
+        while len(self._kept) > self._most:
+            self._kept, self.stride = self._kept[::2], self.stride * 2
+        if self.stride == 1:
+            return None
+        stays = frozenset(self._kept).union([step], there[len(before) :])
+        return Thinned(stays, len(there), self.stride, step)
+
+    def _even(self, there: list[int], stride: int, scheduled: Iterable[int]) -> list[int]:
+        """Those of the steps that a recording which never ended would have kept."""
+        known, number = set(there), {}
+        self._seen = 0
+        for each in scheduled:
+            if each in known:
+                number[each] = self._seen
+            self._seen += 1
+        if stride == 1 or 2 * len(number) >= len(there):
+            return [each for each in there if number.get(each, -1) % stride == 0]
+        self._seen = (len(there) - 1) * stride + 1  # the schedule is another one now
+        return there
 
     def admits(self) -> bool:
         """Whether the next step of the schedule stays for now."""
