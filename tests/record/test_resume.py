@@ -5,8 +5,8 @@ from __future__ import annotations
 import copy
 import os
 import shutil
-from threading import Thread
 import time
+from threading import Thread
 
 import numpy as np
 import pytest

@@ -91,7 +91,7 @@ def alone(folder: Path, *, wait: bool) -> Iterator[None]:
 
     Raises:
         BlockingIOError: another process has it, and `wait` is False.
-        OSError: the folder cannot be opened.
+        OSError: the folder cannot be opened, or lost its name while another process had it.
     """
     descriptor = os.open(folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -100,6 +100,8 @@ def alone(folder: Path, *, wait: bool) -> Iterator[None]:
         except OSError as error:
             if error.errno not in _NO_LOCKS:
                 raise
+        if not os.path.samestat(os.fstat(descriptor), os.stat(folder)):  # it was packed meanwhile, and another made
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
         yield
     finally:
         os.close(descriptor)  # gives it up as well

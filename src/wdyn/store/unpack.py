@@ -7,15 +7,17 @@ import os
 import shutil
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from isal.isal_zlib import crc32
 
-from wdyn.errors import DamagedError, WdynError
+from wdyn.errors import DamagedError, RunFileError, WdynError
 from wdyn.journal.append import SegmentWriter, segment_path, sync_folder
 from wdyn.journal.frame import Kind, encode_arrays
+from wdyn.journal.lock import alone
 from wdyn.journal.scan import segments
 from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
@@ -27,6 +29,7 @@ from wdyn.store.sources import steps_per_block
 
 _SEGMENT = 1 << 28  # bytes after which the next begins
 _BLOCK = 1 << 26  # bytes of steps that are held at a time
+_TRIES = 3
 
 
 def unpack(path: Path) -> None:
@@ -42,13 +45,30 @@ def unpack(path: Path) -> None:
         OSError: the journal could not be written.
     """
     folder = parts_folder(path)
-    if not segments(folder):
-        _write(path, folder)
+    stood = bool(segments(folder))
+    for _ in range(_TRIES):
+        if not segments(folder):
+            _write(path, folder)
+        with suppress(FileNotFoundError), alone(folder, wait=True):  # else a packer could delete the journal meanwhile
+            _give_way(path, both_stood=stood)
+            return
+    raise RunFileError(f"{path}: other processes pack it again and again. Try again when they have ended.")
+
+
+def _give_way(path: Path, *, both_stood: bool) -> None:
+    """Delete the run file if its journal holds the same."""
+    folder = parts_folder(path)
     source = JournalSource(path)
     try:
-        compare(path, source)
-    except FileNotFoundError:
-        return  # another process has unpacked it meanwhile
+        if os.path.lexists(path):  # else another process has unpacked it meanwhile
+            compare(path, source)
+    except DamagedError as error:
+        if both_stood:
+            raise RunFileError(
+                f"{path} and the journal {folder.name} stand beside each other and do not hold the same. Nothing was "
+                f"changed: move one of them away."
+            ) from error
+        raise
     finally:
         source.close()
     path.unlink(missing_ok=True)
@@ -88,31 +108,43 @@ def _frames(packed: PackedSource) -> Iterator[tuple[Kind, bytes, int, float]]:
         yield Kind.SAMPLE, encode_arrays(sample), 0, begin
     if (text := packed.program.text) is not None:
         yield Kind.PROGRAM, text, 0, begin
-    small = sorted(_small(packed), key=lambda each: each[0])  # stable: masks of a step, its scalars, its notes
+    small = sorted(_small(packed), key=lambda each: each.place)  # stable: masks of a step, its scalars, its notes
     at = 0
     for step, payload in _steps(packed):
-        while at < len(small) and (small[at][0], small[at][1] is not Kind.MASKS) <= (step, False):
-            yield small[at][1], small[at][2], small[at][0], times[step]
+        while at < len(small) and (small[at].place, small[at].kind is not Kind.MASKS) <= (step, False):
+            yield small[at].kind, small[at].payload, small[at].step, times.get(small[at].step, times[step])
             at += 1
         yield Kind.STEP, payload, step, times[step]
     last = packed.times.tolist()[-1]
-    for step, kind, payload in small[at:]:
-        yield kind, payload, step, times.get(step, last)
+    for each in small[at:]:
+        yield each.kind, each.payload, each.step, times.get(each.step, last)
 
 
-def _small(packed: PackedSource) -> Iterator[tuple[int, Kind, bytes]]:
+class _Small(NamedTuple):
+    """A frame that is none of a step, and the step that it is placed by."""
+
+    place: int
+    kind: Kind
+    payload: bytes
+    step: int
+
+
+def _small(packed: PackedSource) -> Iterator[_Small]:
     changes = sorted({step for track in packed.masks.values() for step in track.since.tolist()})
     for step in changes:
         holding = {name: track.bits[at] for name, track in packed.masks.items() if (at := track.at(step)) >= 0}
-        yield step, Kind.MASKS, encode_arrays(holding)
+        yield _Small(step, Kind.MASKS, encode_arrays(holding), step)
     logged: dict[int, dict[str, float]] = {}
     for name, metric in packed.metrics.items():
         for step, value in zip(metric.steps.tolist(), metric.values.tolist(), strict=True):
             logged.setdefault(step, {})[name] = value
     for step, values in logged.items():
-        yield step, Kind.METRICS, json.dumps(values).encode()
-    for note in packed.meta["notes"]:
-        yield note["step"], Kind.NOTE, json.dumps({k: v for k, v in note.items() if k != "step"}).encode()
+        yield _Small(step, Kind.METRICS, json.dumps(values).encode(), step)
+    place = 0
+    for note in packed.meta["notes"]:  # one on damage, or on steps that are missing, may follow one of a later step
+        place = max(place, note["step"])
+        said = {key: value for key, value in note.items() if key != "step"}
+        yield _Small(place, Kind.NOTE, json.dumps(said).encode(), note["step"])
 
 
 def _steps(packed: PackedSource) -> Iterator[tuple[int, bytes]]:
