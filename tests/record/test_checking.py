@@ -425,3 +425,11 @@ def test_only_the_process_of_the_script_writes_lines(tmp_path):
         os._exit(7)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
     session.stop()
+
+
+@pytest.mark.parametrize("how", ["import subprocess; subprocess.run(command)", "os.execv(command[0], command)"])
+def test_what_the_script_starts_does_not_touch_its_runs(run, tmp_path, how):
+    child = "import torch, wdyn; rec = wdyn.Recorder(torch.nn.Linear(2, 2), 'mine.h5'); rec.log(loss=1.0)"
+    ran = run(f"import os\ncommand = [sys.executable, '-c', {child!r}]\n{how}", recording=True)
+    assert ran.status == 0
+    assert not list(tmp_path.rglob("mine.h5*"))

@@ -25,6 +25,8 @@ import torch
 from torch.optim.optimizer import register_optimizer_step_post_hook
 
 from wdyn.record import packing
+from wdyn.record import recorder as making
+from wdyn.record.distributed import CHECKING
 from wdyn.record.facts import check_arguments
 from wdyn.record.recorder import EVERY_STEP, Recorder
 from wdyn.record.watch import Followed, Line, Watch
@@ -62,6 +64,8 @@ class Session:
         for name, method in patches.items():  # functions, since a bound method would not be given the Recorder
             setattr(Recorder, name, _unbound(method))
         packing.pack = lambda run_file: None
+        os.environ[CHECKING] = "1"  # inherited by what the script starts, where nothing is patched
+        making.started_by_check = lambda: False
         self._waiting = register_optimizer_step_post_hook(self._wait)
 
     def stop(self) -> None:

@@ -119,7 +119,7 @@ class _Process:
         if not found:
             raise MisuseError(
                 f"{self._script} makes no Recorder, so there is nothing to compare. Add one line where the model is "
-                f"made: {ONE_LINE}"
+                f"made: {ONE_LINE}. One in a process that the script starts cannot be compared, and writes nothing"
             )
         if not count:
             raise MisuseError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -9,6 +10,7 @@ from torch import Tensor, distributed, nn
 
 from wdyn.errors import MisuseError, WdynError
 
+CHECKING = "WDYN_CHECKING"  # set for all that a script starts while it is checked
 SHARDED = (
     "the model's tensors are spread over several processes; "
     "give program=run.program of a run of the same model that is not"
@@ -18,6 +20,11 @@ SHARDED = (
 def is_first_rank() -> bool:
     """Whether this process is the first of its group, or trains alone."""
     return not (distributed.is_available() and distributed.is_initialized() and distributed.get_rank() > 0)
+
+
+def started_by_check() -> bool:
+    """Whether a script that is being checked has started this program, whose Recorders must not touch its runs."""
+    return CHECKING in os.environ
 
 
 def from_first_rank(act: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:

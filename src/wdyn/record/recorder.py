@@ -22,7 +22,7 @@ from wdyn.record.capture import Camera, Captured
 from wdyn.record.choice import check_each_matches
 from wdyn.record.claim import checked_path, default_path
 from wdyn.record.complaints import Complaints
-from wdyn.record.distributed import SHARDED, class_name, is_first_rank, is_sharded
+from wdyn.record.distributed import SHARDED, class_name, is_first_rank, is_sharded, started_by_check
 from wdyn.record.exporting import Exporter
 from wdyn.record.facts import (
     check_arguments,
@@ -109,7 +109,8 @@ class Recorder:
         check_arguments(model, optimizer, schedule, when_behind)
         going_on, bound = checked_resume(resume, file), checked_bound(max_bytes)
         name, self._pid, self.step_count = class_name(unwrapped(model)), os.getpid(), 0
-        self._closed = not is_first_rank() and not any(is_sharded(each) for each in model.parameters())
+        follows = not is_first_rank() and not any(is_sharded(each) for each in model.parameters())
+        self._closed = follows or started_by_check()
         if self._closed:
             self.path = Path(os.path.abspath(file or default_path(name)))
             return

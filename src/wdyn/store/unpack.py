@@ -101,7 +101,7 @@ def _facts(meta: Any) -> dict[str, Any]:
 
 def _frames(packed: PackedSource) -> Iterator[tuple[Kind, bytes, int, float]]:
     """All that the run holds, in an order that a Recorder could have written it in."""
-    times = dict(zip(packed.steps.tolist(), packed.times.tolist(), strict=True))
+    times: dict[int, float] = dict(zip(packed.steps.tolist(), packed.times.tolist(), strict=True))
     begin = packed.times.tolist()[0]
     if packed.sample is not None:
         sample = {"inputs": packed.sample.inputs, "targets": packed.sample.targets}
@@ -115,7 +115,7 @@ def _frames(packed: PackedSource) -> Iterator[tuple[Kind, bytes, int, float]]:
             yield small[at].kind, small[at].payload, small[at].step, times.get(small[at].step, times[step])
             at += 1
         yield Kind.STEP, payload, step, times[step]
-    last = packed.times.tolist()[-1]
+    last = float(packed.times[-1])
     for each in small[at:]:
         yield each.kind, each.payload, each.step, times.get(each.step, last)
 
