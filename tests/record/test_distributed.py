@@ -14,6 +14,7 @@ from torch import distributed
 from tests.record.frames import read
 from tests.record.training import small, train
 from wdyn.errors import MisuseError
+from wdyn.record.distributed import from_first_rank
 from wdyn.record.recorder import Recorder
 
 SRC = Path(__file__).parents[2] / "src"
@@ -84,3 +85,15 @@ def test_another_rank_records_nothing_and_raises_nothing(tmp_path, monkeypatch, 
 def test_misuse_is_said_on_every_rank(tmp_path, second_rank):
     with pytest.raises(MisuseError, match="function of the step"):
         Recorder(small(), tmp_path / "a.h5", schedule=3)
+
+
+def test_the_others_are_told_whatever_the_first_process_fails_with(monkeypatch):
+    told = []
+    monkeypatch.setattr(distributed, "broadcast_object_list", lambda said, src: told.extend(said))
+
+    def act():
+        raise PermissionError("not yours")
+
+    with pytest.raises(PermissionError, match="not yours"):
+        from_first_rank(act)
+    assert told == [None, "not yours"]

@@ -168,6 +168,18 @@ def test_a_disk_that_refuses_to_thin_costs_nothing_that_was_recorded(tmp_path, m
         assert run.steps.tolist() == [*range(11), 12]
 
 
+def test_thinning_without_memory_does_not_end_the_recording(tmp_path, monkeypatch):
+    def too_much(*_, **__):
+        raise MemoryError("too much")
+
+    monkeypatch.setattr("wdyn.record.journal.thin_segment", too_much)
+    path, training = tmp_path / "a.h5", Training()
+    with pytest.warns(UserWarning, match=r"thinning failed .*too much"):
+        with Recorder(training.model, path, max_bytes=11 * STEP):
+            training.go(12)
+    assert_holds(path, training.seen, [*range(11), 12])
+
+
 @pytest.mark.parametrize("at", ["SegmentWriter.append", "SegmentWriter.close", "os.replace"])
 def test_thinning_that_breaks_off_leaves_the_segment(tmp_path, monkeypatch, at):
     path, training = tmp_path / "a.h5", Training()

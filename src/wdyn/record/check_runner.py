@@ -65,7 +65,7 @@ class Session:
             setattr(Recorder, name, _unbound(method))
         packing.pack = lambda run_file: None
         os.environ[CHECKING] = "1"  # inherited by what the script starts, where nothing is patched
-        making.started_by_check = lambda: False
+        making.started_by_check = lambda: False  # type: ignore[attr-defined]  # patched where it is used
         self._waiting = register_optimizer_step_post_hook(self._wait)
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from torch import Tensor, distributed, nn
 
-from wdyn.errors import MisuseError, WdynError
+from wdyn.errors import MisuseError
 
 CHECKING = "WDYN_CHECKING"  # set for all that a script starts while it is checked
 SHARDED = (
@@ -39,11 +39,12 @@ def from_first_rank(act: Callable[[], tuple[Any, Any]]) -> tuple[Any, Any]:
     Raises:
         MisuseError: the first process could not; its own error in that one.
     """
-    own, told, error = None, None, None
+    own, told = None, None
+    error: Exception | None = None
     if is_first_rank():
         try:
             own, told = act()
-        except WdynError as raised:
+        except Exception as raised:  # whatever it is, the others are waiting
             error = raised
     said = [told, None if error is None else str(error)]
     distributed.broadcast_object_list(said, src=0)

@@ -133,7 +133,7 @@ class Journal:
             for path in segments(self._folder)[:-1]:
                 with suppress(DamagedError):  # such a segment is left alone, and takes its room
                     thin_segment(path, keep=keep)
-        except OSError as error:
+        except Exception as error:  # no memory, for one; training must not end up waiting for a dead thread
             self._refused(error, "thinning")
             return
         if self._room is not None:
