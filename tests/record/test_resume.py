@@ -183,6 +183,41 @@ def test_a_checkpoint_loaded_after_the_recorder_was_made(tmp_path):
     assert_holds(path, training.seen, range(9))
 
 
+def with_norm():
+    torch.manual_seed(0)
+    return torch.nn.Sequential(torch.nn.Linear(4, 3), torch.nn.BatchNorm1d(3), torch.nn.Linear(3, 2))
+
+
+def test_a_checkpoint_loaded_after_the_recorder_was_made_whose_buffers_then_saw_a_forward_pass(tmp_path):
+    path, training = tmp_path / "a.h5", Training(with_norm())
+    rec = Recorder(training.model, path)
+    training.go(6)
+    killed(rec)
+    again = Training(with_norm())
+    again.saved, again.seen = training.saved, training.seen
+    with Recorder(again.model, path, resume=True) as rec:
+        assert rec.step_count == 0
+        again.back_to(4)
+        again.go(3)
+        assert rec.step_count == 7
+    assert_holds(path, training.seen, range(8))
+
+
+def test_weights_of_no_recorded_step_loaded_after_the_recorder_was_made_replace_nothing(tmp_path):
+    path, training = tmp_path / "a.h5", Training(with_norm())
+    rec = Recorder(training.model, path, schedule=every(4))
+    training.go(9)
+    killed(rec)
+    again = Training(with_norm())
+    again.saved = training.saved
+    rec = Recorder(again.model, path, resume=True, schedule=every(4))
+    again.back_to(6)
+    with pytest.warns(UserWarning, match=r"recording ended at step 0: the weights .* no recorded step.*resume=STEP"):
+        again.go(3)
+    rec.close()
+    assert_holds(path, training.seen, [0, 4, 8])
+
+
 def test_weights_of_no_recorded_step_need_the_step(tmp_path):
     path, training = tmp_path / "a.h5", Training()
     rec = Recorder(training.model, path, schedule=every(4))

@@ -24,9 +24,10 @@ from wdyn.record.claim import taken
 from wdyn.record.thinning import stride_of
 
 FOUND_NOWHERE = (
-    "the weights that training goes on with are those of no recorded step, and are taken to be of the one found when "
-    "the Recorder was made. Load the checkpoint before making it, or give resume=STEP"
+    "the weights that training goes on with are those of no recorded step, so nothing was replaced: load the "
+    "checkpoint before making the Recorder, or give resume=STEP"
 )
+_FEW = 4096  # bytes
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,23 @@ class Past:
             # the checksum first: nothing has to be read of the steps that differ
             if crc32(payload, header.start) == header.checksum and _may_hold(frame, payload):
                 return step
+        return None
+
+    def find_weights(self, payload: memoryview) -> int | None:
+        """The last recorded step with exactly these weights, or None.
+
+        Args:
+            payload: every tensor of the schema, raw bytes in order; its buffers become those of that step.
+        """
+        weights = list(_places_of_weights(self.schema))
+        for step, frame in reversed(self.steps.items()):
+            if not _may_begin_with(frame, payload, weights[0]):
+                continue
+            with suppress(DamagedError):
+                held = frame.read()
+                if len(held) == len(payload) and all(held[place] == payload[place] for place in weights):
+                    payload[:] = held
+                    return step
         return None
 
     def where(self, payload: Buffer, resume: bool | int, path: Path) -> int:
@@ -133,6 +151,21 @@ def _may_hold(frame: Frame, payload: Buffer) -> bool:
         return frame.read() == payload
     except DamagedError:  # lost by a power cut; its checksum still tells, and the step will be written again
         return True
+
+
+def _places_of_weights(schema: Schema) -> Iterator[slice]:
+    at = 0
+    for spec in schema.tensors:
+        if spec.role == "weight":
+            yield slice(at, at + spec.nbytes)
+        at += spec.nbytes
+
+
+def _may_begin_with(frame: Frame, payload: memoryview, place: slice) -> bool:
+    """A look at few bytes of a step, which tells most of them apart."""
+    few = slice(place.start, min(place.stop, place.start + _FEW))
+    with frame.path.open("rb") as file:
+        return os.pread(file.fileno(), few.stop - few.start, frame.offset + few.start) == payload[few]
 
 
 def _read(folder: Path) -> Past | None:
