@@ -212,6 +212,20 @@ def test_a_run_opened_before_it_was_thinned_says_so(tmp_path):
                 run.state(4)
 
 
+def test_a_run_opened_before_it_was_thinned_twice_says_so(tmp_path):
+    path, training = tmp_path / "a.h5", Training()
+    with Recorder(training.model, path):
+        training.go(9)
+    run = open_run(path)
+    run.neurons("0", 2)  # checked once, and not again
+    run.close()
+    segment = segments(parts_folder(path))[0]
+    for every_so_many in (2, 4):  # the second may take the number of the file that the first has deleted
+        thin.thin_segment(segment, keep=range(0, 10, every_so_many))
+    with pytest.raises(RunFileError, match=r"thinned .*Open the run again"):
+        run.neurons("0", 2)
+
+
 @pytest.mark.parametrize("bound", [0, -5, 8 * STEP, "1 GB", 1.5])
 def test_a_bound_that_cannot_work_is_refused(tmp_path, bound):
     with pytest.raises(MisuseError, match="max_bytes"):

@@ -14,7 +14,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from wdyn.errors import ChangedMeanwhileError, DamagedError, RunFileError
-from wdyn.journal.frame import MOST_PROGRAM, Kind, decode_arrays
+from wdyn.journal.frame import HEADER_SIZE, MOST_PROGRAM, Kind, decode, decode_arrays
 from wdyn.journal.lock import live_holder
 from wdyn.journal.scan import Frame, Hole, in_force, read_schema, segments, survey
 from wdyn.journal.schema import Schema, TensorSpec
@@ -50,6 +50,7 @@ class JournalSource:
         entries = in_force(survey(folder))
         self.schema = _schema(entries, folder, path)
         self.written = tuple(entry for entry in entries if isinstance(entry, Frame))
+        self._last = {frame.path: frame for frame in self.written}
         try:
             small, unreadable = self._read_small()
         finally:
@@ -174,14 +175,23 @@ class JournalSource:
             if len(self._open) == _MOST_OPEN:
                 self.close()
             descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            inode = os.fstat(descriptor).st_ino
-            if self._inodes.setdefault(path, inode) != inode:
+            if not self._same(path, descriptor):
                 os.close(descriptor)
                 raise ChangedMeanwhileError(
                     f"{self.path}: was thinned to keep within max_bytes meanwhile. Open the run again."
                 )
             self._open[path] = descriptor
         return self._open[path]
+
+    def _same(self, path: Path, descriptor: int) -> bool:
+        """Whether it is the segment that was looked at: two thinnings later another may have the number of its file."""
+        inode, last = os.fstat(descriptor).st_ino, self._last.get(path)
+        if self._inodes.setdefault(path, inode) != inode:
+            return False
+        if last is None:
+            return True
+        found = decode(os.pread(descriptor, HEADER_SIZE, last.offset - HEADER_SIZE))
+        return found is not None and (found.index, found.checksum) == (last.header.index, last.header.checksum)
 
     @contextmanager
     def _packed_meanwhile(self) -> Iterator[None]:
