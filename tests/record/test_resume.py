@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import shutil
+import socket
 import time
 from threading import Thread
 
@@ -385,6 +386,21 @@ def test_a_live_recording_is_not_taken_over(tmp_path):
         training.go(2)
         with pytest.raises(RunExistsError, match=f"being written by process {os.getpid()}"):
             Recorder(training.model, path, resume=True)
+        training.go(2)
+    assert_holds(path, training.seen, range(5))
+
+
+def test_a_lock_of_another_machine_can_be_deleted(tmp_path):
+    path, training = tmp_path / "a.h5", Training()
+    rec = Recorder(training.model, path)
+    training.go(2)
+    killed(rec)
+    lock = parts_folder(path) / LOCK
+    lock.write_text(lock.read_text().replace(socket.gethostname(), "node-7"))
+    with pytest.raises(RunExistsError, match=r"on node-7, which cannot be seen .* delete .*a.h5.parts/lock if"):
+        Recorder(training.model, path, resume=True)
+    lock.unlink()
+    with Recorder(training.model, path, resume=True):
         training.go(2)
     assert_holds(path, training.seen, range(5))
 

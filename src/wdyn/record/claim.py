@@ -12,7 +12,7 @@ from pathlib import Path
 
 from wdyn.errors import MisuseError, RunExistsError
 from wdyn.journal.append import sync_folder
-from wdyn.journal.lock import acquire, live_holder
+from wdyn.journal.lock import LOCK, acquire, live_holder
 from wdyn.places import RUNS, parts_folder
 
 
@@ -114,6 +114,11 @@ def _make(folder: Path, run_file: Path, path: Path) -> None:
 def taken(folder: Path) -> str:
     """What to say of a journal that stands where a new one was wanted."""
     holder = live_holder(folder)
+    if holder is not None and holder.elsewhere:
+        return (
+            f"{folder} is being written by process {holder.pid} on {holder.host}, which cannot be seen from this "
+            f"machine. Give another path, or delete {folder / LOCK} if that process is gone."
+        )
     if holder is not None:
         return f"{folder} is being written by process {holder.pid} on {holder.host}. Give another path."
     return (
