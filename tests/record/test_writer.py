@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import threading
 import time
 
@@ -399,3 +400,23 @@ def test_every_view_of_a_buffer_is_aligned_and_apart():
     spans = [(view.data_ptr() - start, view.nbytes, view.element_size()) for view in buffer.views]
     assert all(at % size == 0 for at, _, size in spans)
     assert [at for at, _, _ in spans] == np.cumsum([0, *(n for _, n, _ in spans)])[:-1].tolist()
+
+
+def test_a_close_that_was_interrupted_waits_the_next_time(tmp_path, monkeypatch):
+    path, model, going = tmp_path / "a.h5", small(), threading.Event()
+    append = SegmentWriter.append
+
+    def slow(*args, **options):
+        if threading.current_thread() is not threading.main_thread():
+            going.wait()
+        append(*args, **options)
+
+    rec = Recorder(model, path)
+    monkeypatch.setattr(SegmentWriter, "append", slow)
+    train(model, 4)
+    threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
+    with pytest.raises(KeyboardInterrupt):
+        rec.close()
+    threading.Timer(0.2, going.set).start()
+    rec.close()
+    assert read(path).order == [0, 1, 2, 3, 4]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -45,11 +45,11 @@ class Writer:
     _queue: SimpleQueue[Job | Missing | Thinned | None] = field(default_factory=SimpleQueue)
     _masks: dict[str, np.ndarray[Any, Any]] = field(default_factory=dict)
     _unheard: int = 0  # calls of log() while the queue was full
+    _ended: Event = field(default_factory=Event)
 
     def __post_init__(self) -> None:
         # daemon: at exit the interpreter joins other threads before the Recorder can be closed
-        self._thread = Thread(target=self._run, name="wdyn-writer", daemon=True)
-        self._thread.start()
+        Thread(target=self._run, name="wdyn-writer", daemon=True).start()
 
     def put(self, job: Job | Missing | Thinned) -> None:
         """Hand over a frame, a range of missing steps or what thinning leaves; returns at once."""
@@ -61,8 +61,8 @@ class Writer:
     def finish(self) -> None:
         """Return when all that was handed over is written."""
         self._queue.put(None)
-        self._thread.join()
-        self.journal.lost_metrics += self._unheard
+        self._ended.wait()  # join() would not wait a second time after it was interrupted
+        self.journal.lost_metrics, self._unheard = self.journal.lost_metrics + self._unheard, 0
 
     def close(self, step: int) -> None:
         """Write all that was handed over, and that the recording was closed after a step."""
@@ -70,6 +70,12 @@ class Writer:
         self.journal.close(step)
 
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            self._ended.set()
+
+    def _work(self) -> None:
         while True:
             try:
                 job = self._queue.get(timeout=self.journal.sync_in())
