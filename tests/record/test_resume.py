@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 import time
+import warnings
 from threading import Thread
 
 import numpy as np
@@ -84,7 +85,11 @@ def test_goes_on_from_the_step_that_the_model_is_at(tmp_path, back):
     killed(rec)
     before = dict(training.seen)
     training.back_to(back)
-    with Recorder(training.model, path, resume=True) as rec:
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        rec = Recorder(training.model, path, resume=True)
+    assert ["the first update replaces all steps" in str(each.message) for each in caught] == [True] * (back == 0)
+    with rec:
         assert rec.step_count == back
         training.go(10 - back)
         assert rec.step_count == 10

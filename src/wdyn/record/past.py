@@ -23,6 +23,10 @@ from wdyn.record import packing
 from wdyn.record.claim import taken
 from wdyn.record.thinning import stride_of
 
+BEGUN_AGAIN = (
+    "the model is at step 0, so the first update replaces all steps recorded after it; where a checkpoint is to be "
+    "loaded, do so before that"
+)
 FOUND_NOWHERE = (
     "the weights that training goes on with are those of no recorded step, so nothing was replaced: load the "
     "checkpoint before making the Recorder, or give resume=STEP"

@@ -39,7 +39,7 @@ from wdyn.record.inventory import unwrapped
 from wdyn.record.journal import Journal
 from wdyn.record.missing import note
 from wdyn.record.opening import Wish, open_record
-from wdyn.record.past import FOUND_NOWHERE, Past
+from wdyn.record.past import BEGUN_AGAIN, FOUND_NOWHERE, Past
 from wdyn.record.schedule import every
 from wdyn.record.snapshot import ModelChangedError, Snapshot
 
@@ -130,6 +130,8 @@ class Recorder:
         self._attach(model, optimizer, arrays, program=program)
         if not opened.resumed:  # else with the first update: only then is it sure which step the model is at
             self._tape.begin(self.step_count)
+        elif self._past is not None and self._found_by_values and self.step_count == 0 and len(self._past.steps) > 1:
+            self._complaints.once(BEGUN_AGAIN)  # a script run again, its checkpoint perhaps forgotten
         self._say_trouble()
 
     def _attach(self, model: nn.Module, optimizer: Optimizer | None, sample: Any, *, program: Any) -> None:
@@ -267,9 +269,8 @@ class Recorder:
 
     def _settle_past(self, past: Past, initial: Captured) -> None:
         """Weights may have been loaded after the Recorder was made, so look again which step they are of."""
-        if (
-            self._found_by_values and past.steps and not self._tape.camera.sharded
-        ):  # else the others would count other steps
+        # of several processes that capture together the others would count other steps
+        if self._found_by_values and past.steps and not self._tape.camera.sharded:
             initial.buffer.wait()
             values = initial.buffer.payload
             step = past.find(values)
