@@ -141,7 +141,7 @@ def main(arguments: list[str]) -> int:
     Returns:
         Exit status: 0, or 1 after one sentence on stderr.
     """
-    os.nice(10)
+    os.nice(19)
     if len(arguments) != 1:
         sys.stderr.write("usage: python -m wdyn.store.pack RUN.h5\n")
         return 1
