@@ -1,3 +1,4 @@
+import re
 import sys
 
 import numpy as np
@@ -134,7 +135,7 @@ def test_a_model_that_does_not_fit_is_explained(run, tmp_path, name, words):
 
 @pytest.mark.parametrize("spec", ["model", "nowhere.py:make_model", "no_such_package_at_all:f", ":f"])
 def test_a_model_that_is_nowhere_is_explained(run, spec):
-    with pytest.raises(MisuseError, match="--model"):
+    with pytest.raises(MisuseError, match=f"model {re.escape(spec)}: "):
         evaluator_of_module(run, spec)
 
 

@@ -36,9 +36,9 @@ def make_module(spec: str) -> nn.Module:
     except MisuseError:
         raise
     except Exception as error:  # the user's own code may raise anything
-        raise MisuseError(f"--model {spec}: {type(error).__name__}: {error}") from error
+        raise MisuseError(f"model {spec}: {type(error).__name__}: {error}") from error
     if not isinstance(made, nn.Module):
-        raise MisuseError(f"--model {spec}: it gave a {type(made).__name__}, but a torch.nn.Module is needed.")
+        raise MisuseError(f"model {spec}: it gave a {type(made).__name__}, but a torch.nn.Module is needed.")
     return made.eval()
 
 
@@ -77,16 +77,16 @@ def load_step(module: nn.Module, run: Run, step: int, inventory: Inventory | Non
 def _function(spec: str) -> Callable[[], Any]:
     where, colon, name = spec.rpartition(":")
     if not colon or not where or not name:
-        raise MisuseError(f"--model {spec}: give package.module:make_model or path/to/file.py:make_model.")
+        raise MisuseError(f"model {spec}: give package.module:make_model or path/to/file.py:make_model.")
     if where.endswith(".py"):
         if not Path(where).is_file():
-            raise MisuseError(f"--model {spec}: there is no file {where}.")
+            raise MisuseError(f"model {spec}: there is no file {where}.")
         module = file_module(Path(where))
     else:
         with _importing_from(""):  # as `python -m` does: the user's project is where the command is given
             module = importlib.import_module(where)
     if not callable(getattr(module, name, None)):
-        raise MisuseError(f"--model {spec}: {where} has no function {name}.")
+        raise MisuseError(f"model {spec}: {where} has no function {name}.")
     function: Callable[[], Any] = getattr(module, name)
     return function
 
