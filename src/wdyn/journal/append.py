@@ -7,15 +7,17 @@ from pathlib import Path
 
 from wdyn.journal.frame import Buffer, Kind, encode
 
+SEGMENT_SIZE = 256 * 2**20  # bytes after which the next segment begins
+
 
 def segment_path(folder: Path, number: int) -> Path:
     """Path of the numbered segment in a journal folder."""
     return folder / f"seg-{number:06d}.wdj"
 
 
-def sync_folder(folder: Path) -> None:
-    """Ask the disk to keep the folder's list of files, so that a power cut loses no file made in it."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync_path(path: Path) -> None:
+    """Ask the disk to keep a file, or a folder's list of files, so that a power cut loses nothing of it."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -7,7 +7,7 @@ from collections.abc import Container, Iterable, Iterator
 from pathlib import Path
 
 from wdyn.errors import DamagedError
-from wdyn.journal.append import SegmentWriter, sync_folder
+from wdyn.journal.append import SegmentWriter, sync_path
 from wdyn.journal.frame import Kind
 from wdyn.journal.scan import Frame, Hole, in_force, scan, survey
 
@@ -81,7 +81,7 @@ def _write(path: Path, frames: list[Frame], *, of: int) -> None:
     except BaseException:
         thinner.unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    sync_path(path.parent)
 
 
 def _stays(frame: Frame, keep: Container[int]) -> bool:

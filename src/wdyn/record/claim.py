@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from wdyn.errors import MisuseError, RunExistsError
-from wdyn.journal.append import sync_folder
+from wdyn.journal.append import sync_path
 from wdyn.journal.lock import LOCK, acquire, live_holder
 from wdyn.places import RUNS, parts_folder
 
@@ -70,7 +70,7 @@ def claim(path: Path) -> Path:
         raise MisuseError(f"{path} cannot be recorded to ({error}). Choose a folder that can be written.") from error
     for each in (folder, *made):  # else a power cut could take the folder, and all that was synced in it
         with suppress(OSError):  # of a folder that may be written to and not be read
-            sync_folder(each.parent)
+            sync_path(each.parent)
     return run_file
 
 

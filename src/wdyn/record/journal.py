@@ -9,7 +9,7 @@ from pathlib import Path
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError
-from wdyn.journal.append import SegmentWriter, segment_path, sync_folder
+from wdyn.journal.append import SEGMENT_SIZE, SegmentWriter, segment_path, sync_path
 from wdyn.journal.frame import Buffer, Kind
 from wdyn.journal.scan import segments
 from wdyn.journal.schema import Schema
@@ -19,7 +19,6 @@ from wdyn.record.room import Room
 from wdyn.record.syncing import Syncer
 from wdyn.record.thinning import Thinned
 
-SEGMENT_SIZE = 256 * 2**20  # bytes after which the next segment begins
 SYNC_EVERY = 30.0  # seconds; a power cut loses at most what was written since
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 60.0  # seconds without a try after the disk refused a step
 
@@ -67,7 +66,7 @@ class Journal:
         self._has_masks = True  # whether the segment says so
         self._syncer = Syncer(lambda error: self._refused(error, "syncing"))
         self._segment = self._begin()
-        sync_folder(folder)
+        sync_path(folder)
         self._dirty_since: float | None = None
         self._pause, self._silent_until = FIRST_PAUSE, 0.0
         self._last_error = ""
@@ -176,7 +175,7 @@ class Journal:
         following = self._begin()
         finished, self._segment, self._has_masks = self._segment, following, self._masks is None
         self._syncer.hand_over(finished.close)
-        self._syncer.hand_over(lambda: sync_folder(self._folder))
+        self._syncer.hand_over(lambda: sync_path(self._folder))
 
     def _begin(self) -> SegmentWriter:
         path = segment_path(self._folder, self._number)

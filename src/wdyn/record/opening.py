@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from wdyn.errors import MisuseError
+from wdyn.journal.append import SEGMENT_SIZE
 from wdyn.journal.frame import Kind
 from wdyn.journal.lock import release
 from wdyn.journal.schema import Schema
@@ -17,7 +18,7 @@ from wdyn.places import parts_folder
 from wdyn.record.capture import Camera
 from wdyn.record.claim import abandon, claim, claim_default
 from wdyn.record.distributed import from_first_rank
-from wdyn.record.journal import SEGMENT_SIZE, Journal
+from wdyn.record.journal import Journal
 from wdyn.record.past import Past, take_up
 from wdyn.record.room import Room
 from wdyn.record.snapshot import ModelChangedError

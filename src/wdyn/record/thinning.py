@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from wdyn.errors import MisuseError
-from wdyn.record.missing import note
 
 _WHAT = "thinned"
 FEWEST = 8  # steps that a bounded record must have room for
@@ -32,10 +31,8 @@ class Thinned:
 
     def note(self) -> bytes:
         """The payload of its NOTE frame."""
-        said = json.loads(
-            note(_WHAT, f"of the steps that the schedule keeps, one in {self.stride} has room in max_bytes")
-        )
-        return json.dumps({**said, "stride": self.stride}).encode()
+        reason = f"of the steps that the schedule keeps, one in {self.stride} has room in max_bytes"
+        return json.dumps({"what": _WHAT, "reason": reason, "stride": self.stride}).encode()
 
 
 class Thinning:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
-from wdyn.journal.append import sync_folder
+from wdyn.journal.append import sync_path
 from wdyn.journal.lock import LOCK, Holder, alone, live_holder
 from wdyn.journal.scan import segments
 from wdyn.places import parts_folder
@@ -91,7 +91,7 @@ def _put_away(folder: Path, *, damaged: bool) -> None:
         folder.rename(next(kept for name in names if not (kept := folder.with_name(name)).exists()))
         return
     packed = folder.rename(_packed(folder))
-    sync_folder(folder.parent)  # else a power cut could leave the name with half of the segments
+    sync_path(folder.parent)  # else a power cut could leave the name with half of the segments
     shutil.rmtree(packed, ignore_errors=True)
 
 

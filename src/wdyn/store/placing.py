@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from wdyn.errors import RunExistsError
-from wdyn.journal.append import sync_folder
+from wdyn.journal.append import sync_path
 from wdyn.journal.lock import runs
 
 _SAID = re.compile(r"error message = '([^']+)'")  # in the text of libhdf5
@@ -30,9 +30,9 @@ def place(path: Path, write: Callable[[Path], object]) -> None:
     temporary = path.with_name(f"{path.name}.tmp-{os.getpid()}")
     try:
         write(temporary)
-        _sync(temporary)
+        sync_path(temporary)
         _rename_exclusively(temporary, path)
-        sync_folder(path.parent)
+        sync_path(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -51,14 +51,6 @@ def reason(error: Exception) -> str:
         return said[1]
     words = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return words.partition("\n")[0].split(" (")[0].strip().rstrip(".")
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _rename_exclusively(temporary: Path, path: Path) -> None:

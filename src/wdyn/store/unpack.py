@@ -15,7 +15,7 @@ import numpy as np
 from isal.isal_zlib import crc32
 
 from wdyn.errors import DamagedError, RunFileError, WdynError
-from wdyn.journal.append import SegmentWriter, segment_path, sync_folder
+from wdyn.journal.append import SEGMENT_SIZE, SegmentWriter, segment_path, sync_path
 from wdyn.journal.frame import Kind, encode_arrays
 from wdyn.journal.lock import alone
 from wdyn.journal.scan import segments
@@ -27,7 +27,6 @@ from wdyn.store.packed_source import PackedSource
 from wdyn.store.placing import sweep
 from wdyn.store.sources import steps_per_block
 
-_SEGMENT = 1 << 28  # bytes after which the next begins
 _BLOCK = 1 << 26  # bytes of steps that are held at a time
 _TRIES = 3
 
@@ -72,7 +71,7 @@ def _give_way(path: Path, *, both_stood: bool) -> None:
     finally:
         source.close()
     path.unlink(missing_ok=True)
-    sync_folder(path.parent)
+    sync_path(path.parent)
 
 
 def _write(path: Path, folder: Path) -> None:
@@ -86,9 +85,9 @@ def _write(path: Path, folder: Path) -> None:
         for kind, payload, step, time in _frames(packed):
             journal.append(kind, payload, step=step, time=time)
         journal.close()
-        sync_folder(beside)
+        sync_path(beside)
         beside.rename(folder)
-        sync_folder(folder.parent)
+        sync_path(folder.parent)
     finally:
         packed.close()
         shutil.rmtree(beside, ignore_errors=True)
@@ -169,7 +168,7 @@ class _Journal:
         self._segment = self._begin(0.0)
 
     def append(self, kind: Kind, payload: bytes, *, step: int, time: float) -> None:
-        if kind is Kind.STEP and self._segment.size >= _SEGMENT:
+        if kind is Kind.STEP and self._segment.size >= SEGMENT_SIZE:
             self._segment.close()
             self._segment = self._begin(time)
             if self._masks is not None:  # each segment can be read without those before it

@@ -14,7 +14,7 @@ from types import TracebackType
 from typing import Self
 
 from wdyn.errors import MisuseError, OutputError, RunExistsError
-from wdyn.journal.append import sync_folder
+from wdyn.journal.append import sync_path
 from wdyn.journal.lock import LOCK, acquire, live_holder, release
 from wdyn.record import packing
 
@@ -134,7 +134,7 @@ class Workshop:
             if os.path.lexists(final):  # somebody else's, since no other process makes runs here
                 raise FileExistsError("something has that name by now")
             os.rename(self.bench / run, final)
-            sync_folder(self.folder)
+            sync_path(self.folder)
         except OSError as error:
             raise OutputError(f"{final}: trained, but not kept: {error}.") from error
 
