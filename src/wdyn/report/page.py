@@ -30,6 +30,8 @@ SCRIPTS = (
     "table", "slots", "controls", "main",
 )  # fmt: skip
 
+STYLES = ("style", "graph", "neuron", "charts")
+
 # the story: where the neurons go, how training went, then what became of each layer; others follow by name
 STORY = (
     "umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms",
@@ -102,7 +104,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
             index=safe_json(index),
             data=blocks.to_text(),
             plotly=packed_text(_plotly()) if any(slot.kind in ("lines", "bars") for slot in slots) else "",
-            style=_part("style.css"),
+            style="\n".join(_part(f"{name}.css") for name in STYLES),
             script=script,
             script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         )
