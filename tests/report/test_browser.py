@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
 from itertools import pairwise
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, made, move_slider, numbers, picture, table_of
 from tests.report.made_up import STEPS, facts, sections
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
@@ -19,101 +17,7 @@ from wdyn.report.sections import Section
 from wdyn.report.words import HIDDEN, visible
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-pytestmark = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")]
-
-# nothing of the browser's own may reach for a network either
-ARGUMENTS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
-    """Opens a page from disk; at the end there must have been no complaint and no request beyond the file itself."""
-    complaints: list[str] = []
-    requests: list[str] = []
-    contexts = []
-
-    def open_it(html: bytes, *, wait: bool = True, **options: Any) -> Any:
-        file = tmp_path / f"page-{len(contexts)}.html"
-        file.write_bytes(html)
-        context = chromium.new_context(
-            **{"viewport": {"width": 1200, "height": 900}, "reduced_motion": "reduce"} | options
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.on(
-            "console", lambda message: complaints.append(message.text) if message.type in ("error", "warning") else None
-        )
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.on("request", lambda request: requests.append(request.url))
-        page.goto(file.as_uri())
-        if wait:
-            page.wait_for_selector("html[data-ready]")
-        return page
-
-    yield open_it
-    for context in contexts:
-        context.close()
-    assert complaints == []
-    assert [url for url in requests if not url.startswith(("blob:", "data:", "file:"))] == []
-    assert sum(url.startswith("file:") for url in requests) == len(contexts)
-
-
-@pytest.fixture(scope="module")
-def lenet() -> bytes:
-    return render_page(facts(), sections(), STEPS.tolist())
-
-
-def made(*charts: Any, layers: dict[str, tuple[int, int]] | None = None) -> bytes:
-    return render_page(facts(layers or {"fc1": (3, 2)}), [Section("one", "One", "", charts=charts)], [0, 1, 2])
-
-
-def picture(page: Any, chart: str) -> str:
-    """The canvas in view, as it is after the next frames."""
-    page.locator(f"#{chart}").scroll_into_view_if_needed()
-    page.wait_for_timeout(120)  # seen, told, drawn: three frames of a busy machine
-    return str(page.locator(f"#{chart} canvas").evaluate("(canvas) => canvas.toDataURL()"))
-
-
-def move_slider(page: Any, place: int) -> None:
-    page.locator("#step").evaluate(
-        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')) }", place
-    )
-
-
-def lines_drawn(page: Any, chart: str) -> None:
-    page.locator(f"#{chart}").scroll_into_view_if_needed()
-    page.wait_for_selector(f"#{chart} .js-plotly-plot .main-svg")
-
-
-def table_of(page: Any, chart: str) -> list[list[str]]:
-    figure = page.locator(f"#{chart}")
-    if not figure.locator("details").evaluate("(details) => details.open"):
-        figure.locator("summary").click()
-    figure.locator("details tbody").wait_for()
-    return [row.locator("td").all_inner_texts() for row in figure.locator("details tbody tr").all()[:40]]
-
-
-def numbers(cells: list[str]) -> list[float]:
-    return [float("nan") if cell == "–" else float(cell.replace(",", "").replace("−", "-")) for cell in cells]
+pytestmark = NEEDS_BROWSER
 
 
 def test_the_slider_drives_every_picture(open_page: Open, lenet: bytes) -> None:

@@ -1,0 +1,52 @@
+"""What the tests in a real browser share: a page of given charts, and a reader's hand and eye."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.report.made_up import facts
+from wdyn.report.page import render_page
+from wdyn.report.sections import Section
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+NEEDS_BROWSER = [pytest.mark.browser, pytest.mark.skipif(CHROMIUM is None, reason="needs chromium on the PATH")]
+
+Open = Callable[..., Any]
+
+
+def made(*charts: Any, layers: dict[str, tuple[int, int]] | None = None) -> bytes:
+    return render_page(facts(layers or {"fc1": (3, 2)}), [Section("one", "One", "", charts=charts)], [0, 1, 2])
+
+
+def picture(page: Any, chart: str) -> str:
+    """The canvas in view, as it is after the next frames."""
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_timeout(120)  # seen, told, drawn: three frames of a busy machine
+    return str(page.locator(f"#{chart} canvas").evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def move_slider(page: Any, place: int) -> None:
+    page.locator("#step").evaluate(
+        "(slider, place) => { slider.value = place; slider.dispatchEvent(new Event('input')) }", place
+    )
+
+
+def lines_drawn(page: Any, chart: str) -> None:
+    page.locator(f"#{chart}").scroll_into_view_if_needed()
+    page.wait_for_selector(f"#{chart} .js-plotly-plot .main-svg")
+
+
+def table_of(page: Any, chart: str) -> list[list[str]]:
+    figure = page.locator(f"#{chart}")
+    if not figure.locator("details").evaluate("(details) => details.open"):
+        figure.locator("summary").click()
+    figure.locator("details tbody").wait_for()
+    return [row.locator("td").all_inner_texts() for row in figure.locator("details tbody tr").all()[:40]]
+
+
+def numbers(cells: list[str]) -> list[float]:
+    return [float("nan") if cell == "–" else float(cell.replace(",", "").replace("−", "-")) for cell in cells]
