@@ -27,6 +27,7 @@ function heatView(body, store) {
     },
     update: draw,
     marks: (neuron) => view.data.rows.includes(neuron),
+    tells: (neuron) => rowTells(view.data, neuron),
     table: () => heatTable(view),
   };
 }

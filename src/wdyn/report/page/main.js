@@ -16,11 +16,12 @@ async function start() {
   setUpControls();
   showControls();
   const store = await inflate("data");
-  const slots = index.slots.map((slot) => makeSlot(slot, store));
+  const slots = index.slots.map((slot) => makeSlot(slot, store)), card = makeCard();
   const redraw = (changed) => {
     showControls();
     slots.forEach((made) => updateSlot(made, changed));
     if (["neuron", "layer", "at"].some((key) => changed.has(key))) showPicked(slots);
+    showCard(card, slots);
     refreshTip();
   };
   watch(redraw);

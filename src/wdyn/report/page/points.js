@@ -27,6 +27,7 @@ function pointsView(body, store) {
       move(view);
     },
     marks: (neuron) => Number.isFinite(view.data.x(nearest(view.data.steps, state.step), view.data.neurons.indexOf(neuron))),
+    tells: (neuron) => pointTells(view.data, neuron),
     table: () => pointsTable(view),
   };
 }
@@ -173,6 +174,13 @@ function pickPoint(view, x, y) {
   if (best < 0) return null;
   const group = data.groups[best];
   return {neuron: data.neurons[best], lines: [`neuron ${data.neurons[best]}`, `${data.groupLabel}: ${group < 0 ? "none" : group}`]};
+}
+
+function pointTells(data, neuron) {
+  const i = data.neurons.indexOf(neuron), t = nearest(data.steps, state.step);
+  if (i < 0) return [[data.groupLabel, `not among the ${wholeNumber(data.count)} neurons drawn`]];
+  const placed = Number.isFinite(data.x(t, i));
+  return [[data.groupLabel, data.groups[i] < 0 ? "none" : data.groups[i], {note: placed ? "" : "no direction at this step"}]];
 }
 
 function onKeys(canvas, view) {

@@ -1,0 +1,72 @@
+// The card of the picked neuron: what every view of its layer tells of it, at the step of the slider.
+//
+// A view may offer tells(neuron) -> [[label, value, more], ...]. `more` is optional: a `note` beside the value, a
+// `picture`, a function that makes an element, and `wide` where that is no small line; `near`, [neuron, value] pairs.
+
+function makeCard() {
+  const card = element("aside", {id: "neuron-card", class: "neuron-card", "aria-label": "Picked neuron", hidden: ""});
+  document.querySelector(".bar").after(card); // next to the field that picks a neuron, for whoever moves by keys
+  return card;
+}
+
+function showCard(card, slots) {
+  card.hidden = state.neuron === null;
+  if (card.hidden) return;
+  const told = toldOf(slots), wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
+  const nothing = "No picture of this page tells anything of single neurons of this layer.";
+  keepFocus(card, [
+    cardHead(),
+    element("div", {class: "neuron-body"}, ...wide.map(([label, value, more]) => widePart(label, value, more)),
+      rest.length || wide.length ? element("dl", {class: "neuron-facts"}, ...rest.map(factPart)) : element("p", {class: "empty"}, nothing)),
+  ]);
+}
+
+// the same fact of two views stands once
+function toldOf(slots) {
+  const known = new Set();
+  const told = slots.filter((made) => made.chart && made.view.tells && made.chart.layer === state.layer).flatMap((made) => made.view.tells(state.neuron));
+  return told.map(([label, value, more = {}]) => [label, value, more]).filter(([label, value, more]) => {
+    const key = JSON.stringify([label, value]), fresh = !known.has(key);
+    known.add(key);
+    return fresh || more.picture || more.near;
+  });
+}
+
+function cardHead() {
+  const close = element("button", {type: "button", class: "close", "aria-label": "Close the card, Escape does so too"}, "×");
+  close.addEventListener("click", () => {
+    clearNeuron();
+    document.getElementById("neuron").focus({preventScroll: true});
+  });
+  const where = element("p", {class: "of"}, nameElement(state.layer), element("span", {class: "when"}, `step ${wholeNumber(index.steps[state.at])}`));
+  return element("div", {class: "neuron-head"}, element("h2", {}, `Neuron ${state.neuron}`), where, close);
+}
+
+function factPart([label, value, more]) {
+  const words = element("dd", {}, element("span", {class: "value"}, nameElement(value)));
+  if (more.note) words.append(element("span", {class: "aside"}, visible(more.note)));
+  if (more.near) words.append(nearList(more.near));
+  if (more.picture) words.append(more.picture());
+  return element("div", {class: more.near ? "near" : ""}, element("dt", {}, nameElement(label)), words);
+}
+
+function widePart(label, value, more) {
+  const caption = element("figcaption", {}, nameElement(value), ...(more.note ? [element("span", {class: "aside"}, visible(more.note))] : []));
+  return element("figure", {class: "neuron-picture", title: visible(label)}, more.picture(), caption);
+}
+
+function nearList(near) {
+  return element("ol", {class: "near-list"}, ...near.map(([neuron, value]) => {
+    const button = element("button", {type: "button", "aria-label": `Pick neuron ${neuron}, ${value}`}, element("span", {}, String(neuron)), element("span", {class: "aside"}, value));
+    button.addEventListener("click", () => choose({neuron}));
+    return element("li", {}, button);
+  }));
+}
+
+// the card is made anew at each step; whoever is on one of its buttons stays there
+function keepFocus(card, parts) {
+  const at = [...card.querySelectorAll("button")].indexOf(document.activeElement);
+  card.replaceChildren(...parts);
+  const buttons = card.querySelectorAll("button");
+  if (at >= 0) buttons[Math.min(at, buttons.length - 1)].focus({preventScroll: true});
+}

@@ -1,0 +1,181 @@
+"""The card of the picked neuron in a real browser: what it says is what the charts hold, at the slider's step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, numbers, picture, table_of
+from tests.report.made_up import STEPS, facts, sections
+from tests.report.test_page import HOSTILE
+from wdyn.analyses._charts import HeatMap, PointsThroughTime
+from wdyn.report.page import render_page
+from wdyn.report.words import HIDDEN
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
+pytestmark = NEEDS_BROWSER
+
+THREE = np.arange(3)
+
+
+def card(page: Any) -> Any:
+    return page.locator("#neuron-card")
+
+
+def fact(page: Any, label: str) -> str:
+    """What the card says under a label, without the note beside it."""
+    return str(card(page).locator(f"dl > div:has(dt .name:text-is('{label}')) .value").inner_text())
+
+
+def norm_in_table(page: Any, neuron: int, step: str) -> float:
+    rows = table_of(page, "norms-0")
+    at = page.locator("#norms-0 details th").all_inner_texts().index(f"step {step}")
+    return next(numbers([row[at]])[0] for row in rows if row[0] == str(neuron))
+
+
+def test_a_neuron_picked_in_a_picture_shows_its_card_with_the_numbers_of_the_charts(
+    open_page: Open, lenet: bytes
+) -> None:
+    page = open_page(lenet)
+    page.select_option("#layer", label="fc3")
+    playwright.expect(card(page)).to_be_hidden()
+    box = page.locator("#similarity-0 canvas").bounding_box()
+    page.locator("#similarity-0 canvas").click(position={"x": box["width"] * 0.45, "y": box["height"] * 0.15})
+    playwright.expect(card(page).locator("h2")).to_have_text("Neuron 1")
+    assert fact(page, "cluster") == "0"
+    assert numbers([fact(page, "norm")])[0] == norm_in_table(page, 1, "2,000")
+    move_slider(page, 0)
+    playwright.expect(card(page).locator(".when")).to_have_text("step 0")
+    assert numbers([fact(page, "norm")])[0] == norm_in_table(page, 1, "0")
+
+
+def test_the_page_stays_under_the_pointer_and_the_header_stays_free(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    place = "() => document.querySelector('#umap-0 canvas').getBoundingClientRect().top + window.scrollY"
+    before = page.evaluate(place)
+    page.locator("#neuron").fill("42")
+    playwright.expect(card(page)).to_be_visible()
+    assert page.evaluate(place) == before
+    assert card(page).bounding_box()["y"] >= page.locator(".bar").bounding_box()["height"]
+    page.mouse.wheel(0, 100_000)  # the end of the page comes clear of the card
+    page.wait_for_timeout(100)
+    last = page.locator("#provenance").bounding_box()
+    assert last["y"] + last["height"] <= card(page).bounding_box()["y"]
+
+
+def test_escape_the_button_and_another_layer_close_the_card(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+
+    def close() -> None:
+        card(page).get_by_role("button", name="Close").click()
+
+    for way in (lambda: page.keyboard.press("Escape"), close, lambda: page.select_option("#layer", label="fc2")):
+        page.locator("#neuron").fill("7")
+        playwright.expect(card(page)).to_be_visible()
+        way()
+        playwright.expect(card(page)).to_be_hidden()
+        playwright.expect(page.locator("#neuron")).to_have_value("")
+    page.locator("#neuron").fill("100")  # fc2 has neurons 0 to 99
+    playwright.expect(page.locator("#picked")).to_have_text("fc2 has neurons 0 to 99.")
+    playwright.expect(card(page)).to_be_hidden()
+
+
+def test_what_is_not_drawn_or_has_no_value_is_said_in_words(open_page: Open) -> None:
+    xy = np.ones((2, 3, 2))
+    xy[1, 2] = np.nan
+    values = np.array([[1.0, 3.0], [2.0, np.nan]])
+    page = open_page(
+        made(
+            PointsThroughTime("p", np.array([0, 2]), xy, THREE, np.array([0, -1, 4]), "group", "", "fc1"),
+            HeatMap("h", np.array([0, 2]), values, [0, 1], "step", "neuron", "norm", layer="fc1"),
+            HeatMap("k", THREE[:2], values, ["a", "b"], "run", "run", "kappa", layer="fc1", columns=["a", "b"]),
+            HeatMap("g", np.array([0, 2]), np.ones((3, 2)), THREE, "step", "neuron", "group there", layer="fc1"),
+        )
+    )
+    page.locator("#neuron").fill("2")
+    playwright.expect(card(page)).to_contain_text("no direction at this step")
+    assert (fact(page, "group"), fact(page, "norm")) == ("4", "not among the 2 neurons drawn")
+    page.locator("#neuron").fill("1")
+    playwright.expect(card(page).locator("h2")).to_have_text("Neuron 1")
+    assert (fact(page, "group"), fact(page, "norm"), fact(page, "group there")) == ("none", "–", "1")
+    move_slider(page, 0)
+    playwright.expect(card(page)).to_contain_text("rank 1 of 2")
+    assert "rank 1 of 3" not in card(page).inner_text()  # all neurons share that value
+    assert "kappa" not in card(page).inner_text()  # its rows are no neurons
+
+
+def test_the_small_line_is_the_neurons_own_row_with_the_step_marked(open_page: Open) -> None:
+    x = np.arange(9)
+    values = np.stack([np.linspace(0, 8, 9), np.full(9, 4.0), np.where(x == 4, 8, 0.0)])
+    page = open_page(
+        made(
+            HeatMap("h", x, values, THREE, "step", "neuron", "norm", layer="fc1"),
+            PointsThroughTime("p", x, np.ones((9, 3, 2)), THREE, THREE, "g", "", "fc1"),
+        )
+    )
+    tops_of = """(canvas) => {
+        const {width, height} = canvas, {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+        return [0.27, 0.5, 0.73].map((share) => {
+            const at = (y) => 4 * (y * width + Math.round(share * width));
+            const dark = [...Array(height).keys()].filter((y) => data[at(y) + 3] > 200 && data[at(y)] < 60);
+            return dark.reduce((sum, y) => sum + y, 0) / dark.length / height;
+        });
+    }"""
+    places = {}
+    move_slider(page, 8)
+    for neuron in THREE:
+        page.locator("#neuron").fill(str(neuron))
+        playwright.expect(card(page).locator("h2")).to_have_text(f"Neuron {neuron}")
+        places[neuron] = card(page).locator(".spark").evaluate(tops_of)
+    assert places[0] == sorted(places[0], reverse=True)
+    assert places[0][0] - places[0][2] > 0.2
+    assert np.ptp(places[1]) < 0.06  # two of 34 pixels
+    assert places[2][1] < places[2][0] - 0.2 > places[2][2] - 0.4
+    last = card(page).locator(".spark").evaluate("(canvas) => canvas.toDataURL()")
+    move_slider(page, 2)
+    playwright.expect(card(page).locator(".when")).to_have_text("step 2")
+    assert card(page).locator(".spark").evaluate("(canvas) => canvas.toDataURL()") != last
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_names_are_text_on_the_card(open_page: Open, name: str) -> None:
+    charts = (
+        PointsThroughTime(name, np.array([0]), np.ones((1, 3, 2)), THREE, THREE, name, name, name),
+        HeatMap(name, np.array([0]), np.ones((3, 1)), THREE, name, "neuron", name, layer=name),
+    )
+    page = open_page(made(*charts, layers={name: (3, 2)}), viewport={"width": 360, "height": 740})
+    page.locator("#neuron").fill("1")
+    playwright.expect(card(page)).to_be_visible()
+    assert card(page).locator("img, script, b").count() == 0
+    assert not HIDDEN.search(card(page).inner_text())
+    assert page.evaluate("() => document.documentElement.scrollWidth <= window.innerWidth")
+    assert card(page).evaluate("(card) => card.scrollWidth <= card.clientWidth")
+    close = card(page).get_by_role("button", name="Close").bounding_box()
+    assert close["x"] + close["width"] <= 360
+
+
+def test_the_card_is_reached_by_keys_and_follows_the_theme(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.locator("#neuron").fill("3")
+    playwright.expect(card(page)).to_be_visible()
+    before = card(page).locator(".spark").evaluate("(canvas) => canvas.toDataURL()")
+    page.keyboard.press("Tab")  # Dark
+    page.keyboard.press("Enter")
+    page.wait_for_function(
+        "(before) => document.querySelector('#neuron-card .spark').toDataURL() !== before", arg=before
+    )
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.classList.contains('close')")
+    page.keyboard.press("Enter")
+    playwright.expect(card(page)).to_be_hidden()
+    assert page.evaluate("() => document.activeElement.id") == "neuron"
+
+
+def test_a_card_of_a_layer_nobody_draws_says_so(open_page: Open) -> None:
+    empty = render_page(facts(), sections({"fc2": (4, 3)}), STEPS.tolist())
+    page = open_page(empty)
+    page.locator("#neuron").fill("3")
+    playwright.expect(card(page)).to_contain_text("No picture of this page tells anything")
+    assert picture(page, "umap-0")
