@@ -50,3 +50,11 @@ def table_of(page: Any, chart: str) -> list[list[str]]:
 
 def numbers(cells: list[str]) -> list[float]:
     return [float("nan") if cell == "–" else float(cell.replace(",", "").replace("−", "-")) for cell in cells]
+
+
+def lines_page(open_page: Open, *charts: Any, steps: list[int], **options: Any) -> Any:
+    sections = [Section("one", "One", "", charts=charts)]
+    page = open_page(render_page(facts({"fc1": (3, 2), "fc2": (3, 2)}), sections, steps), **options)
+    for place in range(len(charts)):
+        lines_drawn(page, f"one-{place}")
+    return page

@@ -8,7 +8,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, made, move_slider, numbers, picture, table_of
+from tests.report.browser import (
+    NEEDS_BROWSER,
+    Open,
+    lines_drawn,
+    lines_page,
+    made,
+    move_slider,
+    numbers,
+    picture,
+    table_of,
+)
 from tests.report.made_up import STEPS, facts, sections
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
@@ -383,14 +393,6 @@ def test_fifty_layers(open_page: Open) -> None:
     page.wait_for_function(f"() => ({drawn})() === {2 + floor + 1}")
     page.select_option("#layer", label="block.7.very.long.module.path.of.layer")
     playwright.expect(entries.nth(0)).to_have_text("block.7.very.long.module.path.of.layer")
-
-
-def lines_page(open_page: Open, *charts: Any, steps: list[int], **options: Any) -> Any:
-    sections = [Section("one", "One", "", charts=charts)]
-    page = open_page(render_page(facts({"fc1": (3, 2), "fc2": (3, 2)}), sections, steps), **options)
-    for place in range(len(charts)):
-        lines_drawn(page, f"one-{place}")
-    return page
 
 
 def axis_of(page: Any, chart: str, name: str) -> list[float]:

@@ -169,7 +169,7 @@ def test_without_pictures_the_slider_runs_over_recorded_steps() -> None:
 
 
 def test_without_line_charts_the_chart_library_stays_out() -> None:
-    assert len(page([])) < 100_000
+    assert len(page([])) < 300_000  # the library alone takes more than a million
 
 
 def test_numbers_without_scripts() -> None:

@@ -26,8 +26,12 @@ PARTS = Path(__file__).with_name("page")
 
 # every file defines functions only; main.js starts them
 SCRIPTS = (
-    "codec", "text", "state", "colour", "legend", "canvas", "points", "matrix", "heat", "history", "axes", "lines",
-    "bars", "table", "slots", "neuron", "controls", "main",
+    "codec", "text", "state", "colour", "legend", "canvas",
+    "points", "matrix", "heat", "history",
+    "axes", "plot", "switches", "lines", "bars", "table",
+    "picture", "save", "slots",
+    "neuron",
+    "controls", "main",
 )  # fmt: skip
 
 STYLES = ("style", "graph", "neuron", "charts")

@@ -27,11 +27,15 @@ function xAxis(data, box) {
 }
 
 function yAxis(data) {
-  const shown = [...data.lines.map((line) => line.values), ...data.bands.flatMap((band) => [band.low, band.high]), ...data.reference.map((line) => [valueAt(line.values, 0)])];
-  const positive = shown.flatMap((values) => Array.from(values)).filter((value) => value > 0 && Number.isFinite(value));
+  const positive = drawnValues(data).filter((value) => value > 0 && Number.isFinite(value));
   if (data.y_scale !== "log" || !positive.length) return {type: "linear"};
   const ticks = logTicks(...extremes(positive), {pixels: 220, apart: 26});
   return {type: "log", tickvals: ticks, ticktext: ticks.map(numberText)};
+}
+
+function drawnValues(data) {
+  const all = [...data.lines.map((line) => line.values), ...data.bands.flatMap((band) => [band.low, band.high]), ...data.reference.map((line) => (line.values !== null && typeof line.values === "object" ? line.values : [line.values]))];
+  return all.flatMap((values) => Array.from(values));
 }
 
 function extremes(values) {

@@ -15,23 +15,32 @@ function barsView(body, store) {
       empty.hidden = view.data.bars.some((bar) => bar.values.some(Number.isFinite));
     },
     async render() {
-      const {data} = view, colour = (at) => seriesColour(at, data.bars.length);
-      legend.replaceChildren(...(data.bars.length < 2 ? [] : [seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: colour(at), mark: "dot"})))]));
-      const Plotly = await loadPlotly(), places = data.categories.map((_, i) => i);
-      const traces = data.bars.map((bar, at) => ({
-        type: "bar", x: places, y: Array.from(bar.values), name: plotText(bar.label), marker: {color: colour(at)},
-        hovertext: Array.from(bar.values, numberText), hovertemplate: "%{hovertext}", textposition: "none",
-      }));
-      const few = places.length <= 40; // categories may share a clipped name, so places carry them
-      const layout = plotLayout({hovermode: "x unified", bargap: 0.25, yaxis: {rangemode: "tozero"}, xaxis: {
-        title: axisTitle(data.x_label, plot), tickvals: few ? places : undefined, ticktext: few ? data.categories.map((name) => plotText(name, 16)) : undefined,
-      }});
-      await Plotly.react(plot, traces, layout, {displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: ""});
+      const {data} = view;
+      legend.replaceChildren(...(data.bars.length < 2 ? [] : [seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: seriesColour(at, data.bars.length), mark: "dot"})))]));
+      const Plotly = await loadPlotly();
+      await Plotly.react(plot, barTraces(data), barLayout(data, plot), PLOTLY);
     },
     update() {},
-    table: () => ({
-      headings: [view.data.x_label, ...view.data.bars.map((bar) => bar.label)],
-      rows: view.data.categories.map((name, i) => [name, ...view.data.bars.map((bar) => bar.values[i])]), note: "",
-    }),
+    table: () => barsTable(view.data),
+    csv: () => barsTable(view.data),
+    picture: (format) => plotPicture(view.data, {format, box: plot, traces: barTraces(view.data), layout: barLayout(view.data, plot)}),
   };
+}
+
+function barTraces(data) {
+  return data.bars.map((bar, at) => ({
+    type: "bar", x: data.categories.map((_, i) => i), y: Array.from(bar.values), name: plotText(bar.label), marker: {color: seriesColour(at, data.bars.length)},
+    hovertext: Array.from(bar.values, numberText), hovertemplate: "%{hovertext}", textposition: "none",
+  }));
+}
+
+function barLayout(data, box) {
+  const few = data.categories.length <= 40; // categories may share a clipped name, so places carry them
+  const ticks = few ? {tickvals: data.categories.map((_, i) => i), ticktext: data.categories.map((name) => plotText(name, 16))} : {};
+  return plotLayout({hovermode: "x unified", bargap: 0.25, yaxis: {rangemode: "tozero"}, xaxis: {title: axisTitle(data.x_label, box), ...ticks}});
+}
+
+function barsTable(data) {
+  const rows = data.categories.map((name, i) => [name, ...data.bars.map((bar) => exact(bar.values, i))]);
+  return {headings: [data.x_label, ...data.bars.map((bar) => bar.label)], rows, note: ""};
 }

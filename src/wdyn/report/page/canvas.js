@@ -6,9 +6,11 @@ function makeCanvas(body, label) {
   return canvas;
 }
 
+let pixelRatio = null; // of a picture under way; otherwise the screen's
+
 // returns a context in CSS pixels, cleared
 function fitted(canvas, width, height) {
-  const ratio = window.devicePixelRatio || 1;
+  const ratio = pixelRatio ?? (window.devicePixelRatio || 1);
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, {width: w, height: h});
   Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});

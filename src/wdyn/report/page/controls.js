@@ -26,6 +26,7 @@ function setUpControls() {
   document.getElementById("play").addEventListener("click", () => (playing ? stop() : play()));
   document.getElementById("theme").addEventListener("click", () => setTheme(!state.dark));
   document.addEventListener("keydown", playKey);
+  setUpMenus();
 }
 
 function playKey(event) {

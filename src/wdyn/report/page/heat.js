@@ -29,6 +29,7 @@ function heatView(body, store) {
     marks: (neuron) => view.data.rows.includes(neuron),
     tells: (neuron) => rowTells(view.data, neuron),
     table: () => heatTable(view),
+    csv: () => heatCsv(view.data),
   };
 }
 
@@ -110,7 +111,7 @@ function isEven(x) {
 function drawHeatMarks(context, {data, box}) {
   const column = nearest(data.x, state.step), row = data.rows.indexOf(state.neuron);
   const x = data.left + ((column + 0.5) * box.width) / data.x.length;
-  if (!data.names) outlined(context, () => {
+  if (!data.names && pixelRatio === null) outlined(context, () => {
     context.moveTo(x, HEAT.top);
     context.lineTo(x, HEAT.top + box.height);
   });
@@ -151,5 +152,14 @@ function heatTable({data}) {
     headings: [data.row_label, ...columns.map((column) => (data.names ? columnName(data, column) : `step ${columnName(data, column)}`))],
     rows: data.rows.map((label, row) => [label, ...columns.map((column) => cellValue(data, row, column))]),
     note: many < data.columns ? `${many} of ${wholeNumber(data.columns)} ${data.names ? "columns" : "steps"}.` : "",
+  };
+}
+
+function heatCsv(data) {
+  const value = (row, column) => exactCode(valueOf(data.codes[column * data.rows.length + row], 65535, data.low, data.high), data, 65534);
+  const columns = Array.from(data.x, (step, i) => i);
+  return {
+    headings: [data.row_label, ...columns.map((i) => (data.names ? data.names[i] : `step ${exact(data.x, i)}`))],
+    rows: data.rows.map((label, row) => [label, ...columns.map((column) => value(row, column))]),
   };
 }

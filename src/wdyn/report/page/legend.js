@@ -1,18 +1,20 @@
 // Legends as ordinary elements, so that names stay text and keys reach them.
 
-// items: {label, colour, mark: "line" | "dash" | "band" | "dot" | "ring", on}; toggle(at, on) makes them switches
-function seriesLegend(items, toggle = null) {
-  return element("ul", {class: "legend"}, ...items.map((item, at) => {
+// items: {label, colour, mark: "line" | "dash" | "band" | "dot" | "ring", }; switches {isOn, toggle, only} make them buttons
+function seriesLegend(items, switches = null) {
+  const buttons = [];
+  const list = element("ul", {class: "legend"}, ...items.map((item, at) => {
     const swatch = swatchOf(item);
-    if (!toggle) return element("li", {}, swatch, nameElement(item.label));
-    const button = element("button", {type: "button", "aria-pressed": String(item.on ?? true)}, swatch, nameElement(item.label));
-    button.addEventListener("click", () => {
-      const on = button.getAttribute("aria-pressed") !== "true";
-      button.setAttribute("aria-pressed", String(on));
-      toggle(at, on);
-    });
+    if (!switches) return element("li", {}, swatch, nameElement(item.label));
+    const button = element("button", {type: "button", title: "Hide or show; with Shift, or twice: only this one"}, swatch, nameElement(item.label));
+    button.addEventListener("click", (event) => (event.shiftKey || event.detail === 2 ? switches.only(at) : switches.toggle(at)));
+    buttons.push(button);
     return element("li", {}, button);
   }));
+  const show = () => buttons.forEach((button, at) => button.setAttribute("aria-pressed", String(switches.isOn(at))));
+  list.addEventListener("click", show);
+  show();
+  return list;
 }
 
 function swatchOf({mark, colour, colours, dash}) {

@@ -1,19 +1,6 @@
 // Line charts: Plotly draws them; legend and step marker are our own.
 
 const DASHES = ["7px,4px", "2px,3px", "14px,4px", "9px,3px,2px,3px", "5px,2px,1px,2px,1px,2px", "1px,6px"]; // one per reference line
-const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-let plotlyLoading = null;
-
-// the library comes out of the page itself, once the slider is alive
-function loadPlotly() {
-  plotlyLoading ??= inflate("plotly").then((bytes) => new Promise((resolve, reject) => {
-    const script = element("script", {src: URL.createObjectURL(new Blob([bytes], {type: "text/javascript"}))});
-    script.onload = () => resolve(window.Plotly);
-    script.onerror = () => reject(new Error("the chart library inside this page did not start"));
-    document.head.append(script);
-  }));
-  return plotlyLoading;
-}
 
 function linesView(body, store) {
   const axis = element("p", {class: "y-label"}), box = element("div", {class: "plot"}), plot = element("div"), note = element("p", {class: "where"});
@@ -21,14 +8,18 @@ function linesView(body, store) {
   const empty = element("p", {class: "empty", hidden: ""}, "There is no value to draw.");
   box.append(plot, marker);
   body.append(legend, axis, empty, box, note);
-  const view = {plot, marker, legend, note, data: null, hidden: new Set()};
+  const view = {plot, marker, legend, note, axis, data: null, hidden: new Set(), store, scales: {}, isZoomed: false, revision: 0};
+  view.tools = axisTools(view);
 
   return {
+    tools: Object.values(view.tools),
     show(chart) {
-      view.data = decodeLines(chart, store);
+      view.chart = chart;
+      decodeAgain(view);
+      view.isZoomed = false;
       view.hidden.clear();
+      showAxisTools(view);
       lineLegend(view);
-      axis.replaceChildren(axisWords(chart.y_label, chart.title, chart.y_scale));
       empty.hidden = view.data.lines.some((line) => line.values.some(Number.isFinite));
       note.textContent = view.data.x.length < chart.points ? `${wholeNumber(view.data.x.length)} of ${wholeNumber(chart.points)} points drawn; every peak is kept.` : "";
     },
@@ -39,6 +30,8 @@ function linesView(body, store) {
     },
     update: () => placeMarker(view),
     table: () => linesTable(view.data),
+    csv: () => linesTable(view.data),
+    picture: (format) => plotPicture(view.data, {format, box: plot, traces: namedTraces(view), layout: lineLayout(view.data, plot)}),
   };
 }
 
@@ -76,6 +69,21 @@ function lineColour(data, at) {
 function bandColours(data, band) {
   const colour = band.line < 0 ? token("muted") : lineColour(data, band.line), quiet = isQuiet(data, band.label);
   return {fill: withAlpha(colour, quiet ? 0.07 : 0.24), edge: withAlpha(colour, quiet ? 0.35 : 0.75)};
+}
+
+// for a picture that has no legend of its own beside it: one name for each thing that is drawn
+function namedTraces(view) {
+  const {data, hidden} = view, seen = new Set();
+  return lineTraces(data, hidden).map((trace) => {
+    const name = trace.fill ? plotText(data.band_label) : isCrowdTrace(data, trace) ? "other layers" : trace.name;
+    const first = name !== undefined && !seen.has(name);
+    seen.add(name);
+    return {...trace, name, showlegend: first};
+  });
+}
+
+function isCrowdTrace(data, trace) {
+  return isCrowd(data) && trace.opacity < 1;
 }
 
 // what is known only to be drawn beneath comes first: bands, then quiet lines, then the others
@@ -132,32 +140,18 @@ function lineLayout(data, box) {
   const many = data.lines.length + data.reference.length > 10;
   return plotLayout({
     hovermode: many ? "closest" : "x unified",
-    uirevision: `${data.title} ${data.layer}`, // what was zoomed into stays while it is the same chart
     xaxis: {...xAxis(data, box), title: axisTitle(data.x_label, box), unifiedhovertitle: {text: data.overSteps ? "step %{x:,}" : "%{x:,.4~g}"}},
     yaxis: yAxis(data),
   });
 }
 
-function plotLayout({xaxis, yaxis, ...rest}) {
-  const axis = {gridcolor: token("grid"), linecolor: token("line"), zerolinecolor: token("line"), tickcolor: token("line"), tickfont: {color: token("muted")}, automargin: true, separatethousands: true, exponentformat: "e", minexponent: 6};
-  return {
-    height: 290, margin: {l: 44, r: 14, t: 8, b: 40}, paper_bgcolor: "rgba(0,0,0,0)", plot_bgcolor: "rgba(0,0,0,0)",
-    font: {family: FONT, size: 12, color: token("muted")}, showlegend: false,
-    hoverlabel: {bgcolor: token("card"), bordercolor: token("line"), font: {color: token("ink"), size: 12}},
-    modebar: {bgcolor: "rgba(0,0,0,0)", color: token("muted"), activecolor: token("accent")},
-    xaxis: {...axis, showgrid: false, ticks: "outside", spikecolor: token("muted"), spikethickness: 1, spikedash: "dot", ...xaxis},
-    yaxis: {...axis, nticks: 6, ...yaxis}, ...rest,
-  };
-}
-
 async function drawLines(Plotly, view) {
   const first = !view.plot.classList.contains("js-plotly-plot");
-  await Plotly.react(view.plot, lineTraces(view.data, view.hidden), lineLayout(view.data, view.plot), {
-    displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "", scrollZoom: false,
-    modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d", "sendDataToCloud"],
-  });
+  // what was zoomed into stays while it is the same chart
+  await Plotly.react(view.plot, lineTraces(view.data, view.hidden), {...lineLayout(view.data, view.plot), uirevision: `${view.data.title} ${view.data.layer} ${view.revision}`}, PLOTLY);
   if (!first) return;
   view.plot.on("plotly_afterplot", () => placeMarker(view));
+  view.plot.on("plotly_relayout", () => noteZoom(view));
   view.plot.on("plotly_hover", (event) => nameZero(view, event.points[0].pointIndex));
   view.plot.on("plotly_click", (event) => view.data.overSteps && chooseStep(view.data.x[event.points[0].pointIndex]));
 }
@@ -168,24 +162,39 @@ function nameZero({data, plot}, at) {
   if (title && data.x[at] !== data.drawn[at]) title.textContent = title.textContent.replace(/[\d.,]+/, numberText(data.x[at]));
 }
 
+function redrawLines(view) {
+  loadPlotly().then((Plotly) => drawLines(Plotly, view)).catch(showTrouble);
+}
+
 function lineLegend(view) {
-  const {data, hidden} = view, entries = lineEntries(data, hidden);
-  const toggle = (entry, on) => {
-    entries[entry].places.forEach((at) => (on ? hidden.delete(at) : hidden.add(at)));
-    loadPlotly().then((Plotly) => drawLines(Plotly, view)).catch(showTrouble);
+  const {data, hidden} = view, entries = lineEntries(data);
+  const switches = {
+    isOn: (entry) => entries[entry].places.some((at) => !hidden.has(at)),
+    toggle(entry) {
+      const on = !switches.isOn(entry);
+      entries[entry].places.forEach((at) => (on ? hidden.delete(at) : hidden.add(at)));
+      redrawLines(view);
+    },
+    only(entry) {
+      const others = data.lines.map((_, at) => at).filter((at) => !entries[entry].places.includes(at));
+      const alone = switches.isOn(entry) && others.every((at) => hidden.has(at));
+      hidden.clear();
+      if (!alone) others.forEach((at) => hidden.add(at));
+      redrawLines(view);
+    },
   };
   const fixed = data.reference.map((line, at) => ({label: line.label, colour: token("muted"), mark: "dash", dash: DASHES[at % DASHES.length]}));
   if (data.bands.length) fixed.push({label: data.band_label, mark: "band", colours: bandSwatches(data)});
-  const parts = [data.lines.length > 1 && seriesLegend(entries, toggle), fixed.length && seriesLegend(fixed)];
+  const parts = [data.lines.length > 1 && seriesLegend(entries, switches), fixed.length && seriesLegend(fixed)];
   view.legend.replaceChildren(...parts.filter(Boolean));
 }
 
 // what the legend lists, and the places of the lines behind each entry
-function lineEntries(data, hidden) {
-  const all = data.lines.map((line, at) => ({label: line.label, colour: lineColour(data, at), mark: "line", places: [at], on: !hidden.has(at)}));
+function lineEntries(data) {
+  const all = data.lines.map((line, at) => ({label: line.label, colour: lineColour(data, at), mark: "line", places: [at]}));
   if (!isCrowd(data)) return all;
   const others = all.filter((entry) => isQuiet(data, entry.label)), places = others.flatMap((entry) => entry.places);
-  const crowd = {label: `other layers (${wholeNumber(others.length)})`, colour: token("none"), mark: "line", places, on: others.some((entry) => entry.on)};
+  const crowd = {label: `other layers (${wholeNumber(others.length)})`, colour: token("none"), mark: "line", places};
   return [...all.filter((entry) => !isQuiet(data, entry.label)), crowd];
 }
 
@@ -212,6 +221,6 @@ function linesTable(data) {
   data.lines.forEach((line) => columns.push([named(line.label), line.values]));
   data.bands.forEach((band) => columns.push([`${clip(band.label, 40)}: ${clip(data.band_label, 40)}, from`, band.low], ["to", band.high]));
   data.reference.forEach((line) => columns.push([line.label, line.values]));
-  const rows = Array.from(data.x, (_, i) => columns.map(([, values]) => valueAt(values, i)));
+  const rows = Array.from(data.x, (_, i) => columns.map(([, values]) => exact(values, i)));
   return {headings: columns.map(([heading]) => heading), rows, note: ""};
 }

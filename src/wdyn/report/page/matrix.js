@@ -31,6 +31,9 @@ function matrixView(body, store) {
     },
     marks: (neuron) => view.data.members.some((list) => list.includes(neuron)),
     table: () => matrixTable(view),
+    csv: () => matrixCsv(view),
+    csvOfStep: true,
+    step: () => view.data.steps[view.at],
   };
 }
 
@@ -138,4 +141,11 @@ function matrixTable(view) {
   const kept = pairs.length > PAIRS ? `The ${PAIRS} largest of ${wholeNumber(pairs.length)} pairs` : "All pairs";
   return {headings: ["row", "column", data.value_label], rows,
     note: `${kept} at step ${wholeNumber(data.steps[view.at])}, as drawn, to 2 places; exact numbers: wdyn analyze --report json.`};
+}
+
+// the square as it stands at the shown step, its rows by the numbers of their neurons
+function matrixCsv(view) {
+  const {data} = view, names = data.members.map((list) => list.join(" "));
+  const value = (i, j) => exactCode(pairValue(view, i, j), data, 254);
+  return {headings: ["neurons", ...names], rows: names.map((name, i) => [name, ...names.map((_, j) => value(i, j))])};
 }

@@ -29,6 +29,8 @@ function pointsView(body, store) {
     marks: (neuron) => Number.isFinite(view.data.x(nearest(view.data.steps, state.step), view.data.neurons.indexOf(neuron))),
     tells: (neuron) => pointTells(view.data, neuron),
     table: () => pointsTable(view),
+    csv: () => pointsCsv(view.data),
+    step: () => view.data.steps[view.at],
   };
 }
 
@@ -198,4 +200,19 @@ function pointsTable(view) {
   const {data, at} = view;
   const rows = Array.from(data.neurons, (neuron, i) => [neuron, data.groups[i] < 0 ? null : data.groups[i], data.x(at, i), data.y(at, i)]);
   return {headings: ["neuron", data.groupLabel, "x", "y"], rows, note: `At step ${wholeNumber(data.steps[at])}.`};
+}
+
+// every shown step: what the points were moved through
+function pointsCsv(data) {
+  const rows = [], across = range(data.limits[0]), up = range(data.limits[1]);
+  for (let t = 0; t < data.times; t++) {
+    data.neurons.forEach((neuron, i) => rows.push([
+      data.steps[t], neuron, data.groups[i] < 0 ? null : data.groups[i], exactCode(data.x(t, i), across, 65534), exactCode(data.y(t, i), up, 65534),
+    ]));
+  }
+  return {headings: ["step", "neuron", data.groupLabel, "x", "y"], rows};
+}
+
+function range([low, high]) {
+  return {low, high};
 }

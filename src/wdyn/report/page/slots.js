@@ -8,6 +8,8 @@ function makeSlot(slot, store) {
   made.empty = element("p", {class: "empty", hidden: ""}, "Nothing here for this layer.");
   figure.append(made.empty);
   if (made.view.table) addTable(made);
+  made.tools = element("div", {class: "tools"}, ...(made.view.tools ?? []), saveMenu(made));
+  figure.querySelector("figcaption").append(made.tools);
   showChart(made);
   return made;
 }
@@ -32,7 +34,7 @@ function showChart(made) {
   const own = slot.charts.find((each) => each.layer === null || each.layer === state.layer);
   const chart = own ?? (slot.charts.length === 1 ? slot.charts[0] : null); // what only one layer has is always shown
   made.chart = chart;
-  made.body.hidden = chart === null;
+  made.body.hidden = made.tools.hidden = chart === null;
   made.empty.hidden = chart !== null;
   if (made.details) made.details.hidden = chart === null;
   figure.querySelector("h3").replaceChildren(nameElement((chart ?? slot.charts[0]).title));

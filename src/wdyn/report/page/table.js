@@ -10,6 +10,7 @@ function tableView(body) {
     },
     update() {},
     table: null,
+    csv: () => data,
   };
 }
 
