@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.analyses.memory_run import MemoryRun
 from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, numbers, picture, table_of
 from tests.report.made_up import STEPS, facts, sections
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import HeatMap, PointsThroughTime
+from wdyn.analyses._nearest import nearest_by_chance
+from wdyn.analyses._neurons import live_rows, unit_rows
+from wdyn.analyses.similarity import charts, compute
 from wdyn.report.page import render_page
 from wdyn.report.words import HIDDEN
 
@@ -179,3 +183,47 @@ def test_a_card_of_a_layer_nobody_draws_says_so(open_page: Open) -> None:
     page.locator("#neuron").fill("3")
     playwright.expect(card(page)).to_contain_text("No picture of this page tells anything")
     assert picture(page, "umap-0")
+
+
+def similar(history: np.ndarray) -> bytes:
+    """A page of the similarity of one layer."""
+    return made(*charts(compute(MemoryRun({"fc1": history}))), layers={"fc1": history.shape[1:]})
+
+
+def near_on(page: Any) -> list[tuple[int, float]]:
+    rows = [button.locator("span").all_inner_texts() for button in card(page).locator(".near-list button").all()]
+    return [(int(neuron), numbers([cosine])[0]) for neuron, cosine in rows]
+
+
+def test_the_nearest_neurons_are_exact_where_the_matrix_holds_means_and_lead_on(
+    open_page: Open, rng: np.random.Generator
+) -> None:
+    history = rng.normal(size=(3, 300, 8))
+    history[2, 7] = 0
+    page = open_page(similar(history))
+
+    def expected(step: int, neuron: int) -> list[tuple[int, float]]:
+        cosine = unit_rows(live_rows(history[step])) @ history[step, neuron] / np.linalg.norm(history[step, neuron])
+        order = np.argsort(-cosine)[1:6]  # the first is the neuron itself
+        dead = step == 2  # row 7 is not among the live ones
+        return [(int(j + (dead and j >= 7)), round(float(cosine[j]), 2)) for j in order]
+
+    for step, neuron in ((2, 42), (0, 42), (0, 299)):
+        move_slider(page, step)
+        page.locator("#neuron").fill(str(neuron))
+        playwright.expect(card(page).locator(".neuron-head")).to_contain_text(f"Neuron {neuron}")
+        playwright.expect(card(page).locator(".when")).to_have_text(f"step {step}")
+        found = near_on(page)
+        assert [j for j, _ in found] == [j for j, _ in expected(step, neuron)]
+        # one of 255 shades of their extent, below 1, then two digits
+        np.testing.assert_allclose([c for _, c in found], [c for _, c in expected(step, neuron)], atol=0.0121)
+        bound = numbers([f"{nearest_by_chance(300, 8):.2f}"])[0]
+        playwright.expect(card(page)).to_contain_text(f"by chance: up to {bound:g} (random directions, 95 %)")
+    first = near_on(page)[0][0]
+    card(page).locator(".near-list button").first.click()
+    playwright.expect(card(page).locator("h2")).to_have_text(f"Neuron {first}")
+    playwright.expect(page.locator("#neuron")).to_have_value(str(first))
+    assert page.evaluate("() => document.activeElement.closest('.near-list') !== null")  # the keys stay on the card
+    move_slider(page, 2)
+    page.locator("#neuron").fill("7")
+    playwright.expect(card(page)).to_contain_text("none at this step")

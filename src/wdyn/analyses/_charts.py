@@ -97,6 +97,22 @@ class HeatMap:
     columns: Sequence[Any] | None = None
 
 
+class Neighbours(NamedTuple):
+    """The neurons of largest value to each neuron at each shown step, largest first.
+
+    Attributes:
+        place: (T, N, K) int, places in the matrix's `members`, one after the other; -1 where there is none.
+        values: (T, N, K), NaN there.
+        chance: (T,) the value that the largest stays below by chance.
+        chance_label: what `chance` is.
+    """
+
+    place: Array
+    values: Array
+    chance: Array
+    chance_label: str
+
+
 @dataclass(frozen=True)
 class MatrixThroughTime:
     """A square matrix at each shown step; the page's slider picks the step.
@@ -111,6 +127,7 @@ class MatrixThroughTime:
         value_label: what the colour means.
         layer: the layer it belongs to.
         groups: (T, M) int, group of each row, -1 for none; boundaries are marked. None where there are no groups.
+        neighbours: of each of the N neurons that `members` lists, exact also where rows are block means.
     """
 
     title: str
@@ -122,6 +139,7 @@ class MatrixThroughTime:
     value_label: str
     layer: str
     groups: Array | None = None
+    neighbours: Neighbours | None = None
 
 
 @dataclass(frozen=True)

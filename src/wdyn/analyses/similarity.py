@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Array, Chart, Lines, MatrixThroughTime
+from wdyn.analyses._charts import Array, Chart, Lines, MatrixThroughTime, Neighbours
 from wdyn.analyses._grouping import groups_at
 from wdyn.analyses._groups import MOST_ROWS, cosines, leaf_order, persistent, spaced
+from wdyn.analyses._nearest import NEAREST, nearest, nearest_by_chance
 from wdyn.analyses._neurons import directions, shown_steps
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
@@ -41,12 +42,17 @@ class Similarity(Result):
         matrices: layer to (T, M, M) float32 in [-1, 1], symmetric, means over pairs of two different neurons; NaN where
             there is no such pair with both live, but 1 where a row is one live neuron and meets itself.
         groups: layer to (T, M) int64, group that more than half of a row's neurons are in, -1 for none.
+        neighbours: layer to (T, n, 5) int32, the nearest of the neurons looked at, nearest first, as places in
+            `neurons`; -1 where there are fewer, or the neuron has no direction.
+        neighbour_cosines: layer to (T, n, 5) float32, their cosines; NaN there.
         rows: (L,) int64, neurons of the layer.
         live: (T, L) int64, neurons looked at that have a direction.
         mean_cosine: (T, L) float64 in [0, 1], mean |cosine| over pairs of different live neurons; NaN without a pair.
         chance_low: (T, L) float64, lower end of the band that holds `mean_cosine` of random directions in 95 of 100
             cases (normal approximation, exact mean and variance).
         chance_high: (T, L) float64, its upper end.
+        chance_nearest: (T, L) float64, the cosine that the nearest of as many random directions stays below in 95 of
+            100 cases (exact).
     """
 
     shown: np.ndarray
@@ -54,11 +60,14 @@ class Similarity(Result):
     members: dict[str, list[list[int]]]
     matrices: dict[str, np.ndarray]
     groups: dict[str, np.ndarray]
+    neighbours: dict[str, np.ndarray]
+    neighbour_cosines: dict[str, np.ndarray]
     rows: np.ndarray = measured("layer")
     live: np.ndarray = measured("shown", "layer")
     mean_cosine: np.ndarray = measured("shown", "layer")
     chance_low: np.ndarray = measured("shown", "layer")
     chance_high: np.ndarray = measured("shown", "layer")
+    chance_nearest: np.ndarray = measured("shown", "layer")
 
 
 def mean_absolute_cosine(cosine: Array, live: Array) -> float:
@@ -166,7 +175,9 @@ class _Found(NamedTuple):
     members: list[list[int]]
     matrices: Array  # (T, M, M)
     groups: Array  # (T, M)
-    numbers: Array  # (T, 4): live, mean_cosine, chance_low, chance_high
+    neighbours: Array  # (T, n, 5)
+    neighbour_cosines: Array  # (T, n, 5)
+    numbers: Array  # (T, 5): live, mean_cosine, chance_low, chance_high, chance_nearest
 
 
 def _layer(chosen: Run, layer: str, side: int) -> _Found:
@@ -176,7 +187,9 @@ def _layer(chosen: Run, layer: str, side: int) -> _Found:
     starts = np.arange(0, len(neurons), size)
     blocks = np.split(np.arange(len(neurons)), starts[1:])
     matrices = np.empty((steps, len(blocks), len(blocks)), dtype=np.float32)
-    labels, numbers = np.empty((steps, len(neurons)), dtype=np.int64), np.empty((steps, 4))
+    labels, numbers = np.empty((steps, len(neurons)), dtype=np.int64), np.empty((steps, 5))
+    near = np.empty((steps, len(neurons), NEAREST), dtype=np.int32)
+    near_cosines = np.empty(near.shape, dtype=np.float32)
     for at, block in chosen.blocks(layer):
         for t, vectors in enumerate(block, start=at):
             unit, _, live = directions(vectors[neurons])
@@ -185,11 +198,13 @@ def _layer(chosen: Run, layer: str, side: int) -> _Found:
             labels[t] = groups_at(cosine, live, inputs, "ray")
             mean, deviation = chance_cosine(int(live.sum()), inputs)
             band = mean - 1.96 * deviation, mean + 1.96 * deviation
-            numbers[t] = live.sum(), mean_absolute_cosine(cosine, live), *band
+            near[t], near_cosines[t] = nearest(cosine, live)
+            by_chance = nearest_by_chance(int(live.sum()), inputs)
+            numbers[t] = live.sum(), mean_absolute_cosine(cosine, live), *band, by_chance
     members = [neurons[block].tolist() for block in blocks]
     labels = persistent(labels)
     groups = np.stack([_majority(labels[:, block]) for block in blocks], axis=1)
-    return _Found(neurons, members, matrices, groups, numbers)
+    return _Found(neurons, members, matrices, groups, near, near_cosines, numbers)
 
 
 def _row_order(chosen: Run, layer: str) -> Array:
@@ -205,23 +220,17 @@ def _majority(labels: Array) -> Array:
 
 
 def _assemble(run: Run, shown: Array, found: dict[str, _Found]) -> Similarity:
-    numbers = np.array([each.numbers for each in found.values()]).reshape(len(found), len(shown), 4)
-    live, mean_cosine, low, high = numbers.T
+    numbers = np.array([each.numbers for each in found.values()]).reshape(len(found), len(shown), 5)
+    live, mean_cosine, low, high, by_chance = numbers.T
+    by_layer: dict[str, Any] = {
+        name: {layer: getattr(each, name) for layer, each in found.items()}
+        for name in ("neurons", "members", "matrices", "groups", "neighbours", "neighbour_cosines")
+    }
+    rows = np.array([run.layers[layer].rows for layer in found], dtype=np.int64)
     return Similarity(
-        run=run.name,
-        steps=run.steps,
-        layers=tuple(found),
-        shown=shown,
-        neurons={layer: each.neurons for layer, each in found.items()},
-        members={layer: each.members for layer, each in found.items()},
-        matrices={layer: each.matrices for layer, each in found.items()},
-        groups={layer: each.groups for layer, each in found.items()},
-        rows=np.array([run.layers[layer].rows for layer in found], dtype=np.int64),
-        live=live.astype(np.int64),
-        mean_cosine=mean_cosine,
-        chance_low=low,
-        chance_high=high,
-    )
+        run=run.name, steps=run.steps, layers=tuple(found), shown=shown, rows=rows, live=live.astype(np.int64),
+        mean_cosine=mean_cosine, chance_low=low, chance_high=high, chance_nearest=by_chance, **by_layer,
+    )  # fmt: skip
 
 
 def charts(result: Similarity) -> list[Chart]:
@@ -249,6 +258,12 @@ def _matrix(result: Similarity, layer: str) -> MatrixThroughTime:
         value_label="cosine",
         layer=layer,
         groups=result.groups[layer],
+        neighbours=Neighbours(
+            result.neighbours[layer],
+            result.neighbour_cosines[layer],
+            result.chance_nearest[:, result.layers.index(layer)],
+            "random directions, 95 %",
+        ),
     )
 
 
@@ -279,7 +294,8 @@ ANALYSIS = Analysis(
     reading=(
         "Rows and columns are neurons in the order in which average linkage joins them at the last step, the same at "
         "all steps, so blocks that appear on the diagonal are groups that form. The band around a line holds the mean "
-        "|cosine| of as many random directions in 95 of 100 cases (exact moments, Muirhead 1982)."
+        "|cosine| of as many random directions in 95 of 100 cases (exact moments, Muirhead 1982). The card of a picked "
+        "neuron names the nearest ones, beside what the nearest of as many random directions stays below."
     ),
     findings=findings,
 )

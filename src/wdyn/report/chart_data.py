@@ -14,6 +14,7 @@ from wdyn.analyses._charts import (
     HeatMap,
     Lines,
     MatrixThroughTime,
+    Neighbours,
     PointsThroughTime,
     Table,
 )
@@ -104,6 +105,20 @@ def _matrix(chart: MatrixThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
     return "matrix", {
         "steps": plain(steps), "codes": blocks.add(codes, delta=True), "low": float(chart.low),
         "high": float(chart.high), "members": plain(chart.members), "value_label": chart.value_label, "groups": groups,
+        "neighbours": None if chart.neighbours is None else _neighbours(chart.neighbours, chart, blocks),
+    }  # fmt: skip
+
+
+def _neighbours(near: Neighbours, chart: MatrixThroughTime, blocks: Blocks) -> ChartData:
+    place, values, chance = np.asarray(near.place), np.asarray(near.values), np.asarray(near.chance)
+    expected = (len(chart.steps), sum(map(len, chart.members)))
+    _expect(place.shape == values.shape and place.shape[:2] == expected and chance.shape == expected[:1],
+            f"matrix {chart.title!r}: neighbours do not fit steps and members")  # fmt: skip
+    low, high = extent(values)
+    return {
+        "place": blocks.add(place.astype(np.int32), delta=True), "low": low, "high": high,
+        "codes": blocks.add(quantise(values, low, high, np.uint8), delta=True),
+        "chance": plain(chance), "chance_label": near.chance_label,
     }  # fmt: skip
 
 

@@ -30,6 +30,7 @@ function matrixView(body, store) {
       drawMatrix(view);
     },
     marks: (neuron) => view.data.members.some((list) => list.includes(neuron)),
+    tells: (neuron) => neighbourTells(view.data, neuron),
     table: () => matrixTable(view),
     csv: () => matrixCsv(view),
     csvOfStep: true,
@@ -45,7 +46,25 @@ function blockWords(members) {
 
 function decodeMatrix(chart, store) {
   return {...chart, size: chart.members.length, codes: readBlock(store, chart.codes),
-    groups: chart.groups && readBlock(store, chart.groups)};
+    groups: chart.groups && readBlock(store, chart.groups), neighbours: chart.neighbours && decodeNeighbours(chart, store)};
+}
+
+function decodeNeighbours({neighbours, members}, store) {
+  return {...neighbours, neurons: members.flat(), most: neighbours.place.shape[2], place: readBlock(store, neighbours.place), codes: readBlock(store, neighbours.codes)};
+}
+
+// the nearest neurons at the step, exact also where a row of the matrix stands for several
+function neighbourTells({neighbours, steps, value_label}, neuron) {
+  if (!neighbours) return [];
+  const {neurons, most, place, codes, low, high} = neighbours, i = neurons.indexOf(neuron), t = nearest(steps, state.step);
+  const label = `nearest neurons, by ${value_label}`;
+  if (i < 0) return [[label, `not among the ${wholeNumber(neurons.length)} neurons looked at`]];
+  const first = (t * neurons.length + i) * most;
+  const near = Array.from({length: most}, (_, k) => first + k).filter((k) => place[k] >= 0)
+    .map((k) => [neurons[place[k]], numberText(Number(valueOf(codes[k], 255, low, high).toFixed(2)))]);
+  if (!near.length) return [[label, "none at this step"]];
+  const chance = numberText(neighbours.chance[t] === null ? null : Number(neighbours.chance[t].toFixed(2)));
+  return [[label, "", {near, note: `the nearest by chance: up to ${chance} (${neighbours.chance_label})`}]];
 }
 
 // place of (i, j) in the stored upper triangle

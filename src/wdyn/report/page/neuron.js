@@ -43,9 +43,9 @@ function cardHead() {
 }
 
 function factPart([label, value, more]) {
-  const words = element("dd", {}, element("span", {class: "value"}, nameElement(value)));
-  if (more.note) words.append(element("span", {class: "aside"}, visible(more.note)));
+  const words = element("dd", {}, value === "" ? "" : element("span", {class: "value"}, nameElement(value)));
   if (more.near) words.append(nearList(more.near));
+  if (more.note) words.append(element("span", {class: "aside"}, visible(more.note)));
   if (more.picture) words.append(more.picture());
   return element("div", {class: more.near ? "near" : ""}, element("dt", {}, nameElement(label)), words);
 }
