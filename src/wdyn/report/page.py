@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from wdyn.analyses._charts import Chart
+from wdyn.analyses._charts import Chart, Lines
 from wdyn.report.chart_data import ChartData, chart_data
 from wdyn.report.codec import Blocks, packed_text
 from wdyn.report.sections import Section
@@ -31,7 +31,7 @@ SCRIPTS = (
     "axes", "plot", "switches", "lines", "bars", "table",
     "picture", "save", "slots",
     "neuron",
-    "controls", "main",
+    "time", "controls", "main",
 )  # fmt: skip
 
 STYLES = ("style", "graph", "neuron", "charts")
@@ -89,10 +89,12 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
     panels = [_panel(section, blocks) for section in sorted(sections, key=_place)]
     begins = steps[0] == 0 and steps[-1] > 0 and "runs" not in facts
     slots = [slot for panel in panels for slot in panel.stage + panel.slots]
+    shown = _slider_steps(slots, steps)
     index = {
         "layers": [layer["name"] for layer in facts["layers"]],
         "neurons": [layer["rows"] for layer in facts["layers"]],
-        "steps": _slider_steps(slots, steps),
+        "steps": shown,
+        "epochs": _epochs(sections, shown),
         "range": {"first": steps[0], "last": steps[-1], "positive": next((step for step in steps if step > 0), None)},
         "slots": [slot.data for slot in slots],
     }
@@ -154,6 +156,17 @@ def _slider_steps(slots: Sequence[Slot], steps: Sequence[int]) -> list[int]:
         return sorted(shown)
     places = np.linspace(0, len(steps) - 1, min(len(steps), SLIDER_STEPS)).round().astype(int)
     return [steps[at] for at in np.unique(places)]
+
+
+def _epochs(sections: Sequence[Section], shown: Sequence[int]) -> list[float | None] | None:
+    """The epoch at each shown step, the last one logged by then; None where no `epoch` was logged."""
+    scalars = [c for s in sections if s.name == "metrics" for c in s.charts if isinstance(c, Lines)]
+    epoch = next((chart for chart in scalars if chart.title.lower() == "epoch"), None)
+    if epoch is None:
+        return None
+    (values,) = epoch.y.values()
+    at = np.searchsorted(epoch.x, shown, side="right") - 1
+    return [float(values[i]) if i >= 0 and np.isfinite(values[i]) else None for i in at]
 
 
 def _place(section: Section) -> tuple[bool, int, str]:

@@ -1,7 +1,4 @@
-// Header: play, step slider, layer, neuron, theme.
-
-const PLAY_MS = 120;
-let playing = null;
+// Header: layer, neuron, theme; time.js has the rest.
 
 function chooseStep(step) {
   choose({at: nearest(index.steps, step)});
@@ -9,11 +6,7 @@ function chooseStep(step) {
 
 function setUpControls() {
   const slider = document.getElementById("step"), layer = document.getElementById("layer"), neuron = document.getElementById("neuron");
-  slider.max = String(index.steps.length - 1);
-  slider.addEventListener("input", () => {
-    stop();
-    choose({at: Number(slider.value)});
-  });
+  setUpTime();
   layer.addEventListener("change", () => {
     neuron.value = "";
     forgetTip();
@@ -23,7 +16,6 @@ function setUpControls() {
     choose({neuron: neuron.value === "" || !neuron.checkValidity() ? null : Number(neuron.value)});
     showRange(neuron);
   });
-  document.getElementById("play").addEventListener("click", () => (playing ? stop() : play()));
   document.getElementById("theme").addEventListener("click", () => setTheme(!state.dark));
   document.addEventListener("keydown", playKey);
   setUpMenus();
@@ -44,36 +36,8 @@ function clearNeuron() {
   choose({neuron: null});
 }
 
-function play() {
-  if (index.steps.length < 2) return;
-  if (state.at === index.steps.length - 1) choose({at: 0});
-  playing = setInterval(() => {
-    if (state.at >= index.steps.length - 1) stop();
-    else choose({at: state.at + 1});
-  }, PLAY_MS);
-  showPlaying();
-}
-
-function stop() {
-  clearInterval(playing);
-  playing = null;
-  showPlaying();
-}
-
-function showPlaying() {
-  const button = document.getElementById("play");
-  button.classList.toggle("on", playing !== null);
-  button.setAttribute("aria-label", playing ? "Pause" : "Play");
-}
-
 function showControls() {
-  const step = index.steps[state.at], slider = document.getElementById("step");
-  slider.value = String(state.at);
-  slider.setAttribute("aria-valuetext", `step ${wholeNumber(step)}`);
-  slider.style.setProperty("--done", `${(100 * state.at) / Math.max(index.steps.length - 1, 1)}%`);
-  const label = document.getElementById("step-label");
-  label.textContent = `step ${wholeNumber(step)}`;
-  label.title = `${state.at + 1} of ${index.steps.length} shown steps`;
+  showTime();
   const neuron = document.getElementById("neuron");
   neuron.max = String((index.neurons[index.layers.indexOf(state.layer)] ?? 1) - 1);
   if (document.activeElement !== neuron) neuron.value = state.neuron === null ? "" : String(state.neuron);
