@@ -16,13 +16,15 @@ from wdyn_cli.replayed import evaluate_with
 
 @click.command()
 @RUN_FILE
-@click.option("--report", type=click.Choice(["html", "json"]), default="html", show_default=True)
+@click.option("--report", type=click.Choice(["html", "pdf", "json"]), default="html", show_default=True)
 @analysis_options
-@click.option("-o", "--output", type=FilePath(path_type=Path), help="File; default reports/<run name>.html or .json")
+@click.option(
+    "-o", "--output", type=FilePath(path_type=Path), help="File; default reports/<run name>.<html, pdf or json>"
+)
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def analyze(
     run_file: Path,
-    report: Literal["html", "json"],
+    report: Literal["html", "pdf", "json"],
     only: tuple[str, ...],
     layers: tuple[str, ...],
     steps: Any,
@@ -32,7 +34,7 @@ def analyze(
     output: Path | None,
     show: bool,
 ) -> None:
-    """Analyse RUN_FILE and write a page, or its numbers as JSON."""
+    """Analyse RUN_FILE and write a page, the same as PDF, or its numbers as JSON."""
     from wdyn.report.build import build_report
 
     with progress() as tell:

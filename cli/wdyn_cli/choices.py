@@ -51,7 +51,7 @@ def _steps(ctx: click.Context, option: click.Parameter, text: str | None) -> Any
     if match := re.fullmatch(r"log:(\d+)", text):
         if int(match[1]) < 2:
             raise click.BadParameter(f"{text!r} leaves no room for the first and the last step", ctx, option)
-        from wdyn.report.build import LogSpaced
+        from wdyn.report.analysing import LogSpaced
 
         return LogSpaced(int(match[1]))
     match = re.fullmatch(r"(-?\d*):(-?\d*)(?::(\d*))?", re.sub(r"^every:(?=\d)", "::", text))

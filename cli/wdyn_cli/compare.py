@@ -16,7 +16,7 @@ from wdyn_cli.replayed import evaluate_with
 
 @click.command()
 @click.argument("run_files", type=FilePath(path_type=Path), nargs=-1, required=True, metavar="RUN RUN ...")
-@click.option("--report", type=click.Choice(["html", "json"]), default="html", show_default=True)
+@click.option("--report", type=click.Choice(["html", "pdf", "json"]), default="html", show_default=True)
 @click.option("--only", multiple=True, metavar="NAME", help="Run just this analysis, such as tickets (repeatable).")
 @LAYERS
 @JOBS
@@ -25,7 +25,7 @@ from wdyn_cli.replayed import evaluate_with
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def compare(
     run_files: tuple[Path, ...],
-    report: Literal["html", "json"],
+    report: Literal["html", "pdf", "json"],
     only: tuple[str, ...],
     layers: tuple[str, ...],
     jobs: int,
@@ -33,7 +33,7 @@ def compare(
     output: Path | None,
     show: bool,
 ) -> None:
-    """Compare runs, winning tickets above all, and write a page, or the numbers as JSON."""
+    """Compare runs, winning tickets above all, and write a page, the same as PDF, or the numbers as JSON."""
     from wdyn.report.build import build_comparison
 
     with progress() as tell:

@@ -18,6 +18,7 @@ from wdyn.analyses._charts import (
     Table,
 )
 from wdyn.analyses._draw import NO_GROUP, cell_text, draw, log_positions
+from wdyn.analyses._drawn_text import plain, wrapped
 
 STEPS = np.array([0, 1, 10, 100])
 
@@ -72,14 +73,16 @@ def test_points_stand_where_the_chart_says_in_their_groups_colour() -> None:
     xy = np.arange(12, dtype=float).reshape(2, 3, 2)
     chart = PointsThroughTime("t", STEPS[:2], xy, np.arange(3), np.array([-1, 0, 1]), "cluster", "c", "fc1")
     ax = draw(chart, at=0)
-    assert_array_equal(ax.collections[0].get_offsets(), xy[0])
-    assert to_hex(ax.collections[0].get_facecolor()[0]) == NO_GROUP.lower()
+    trails, points = ax.collections
+    assert_array_equal([path.vertices for path in trails.get_paths()], np.swapaxes(xy[:1], 0, 1))
+    assert_array_equal(points.get_offsets(), xy[0])
+    assert to_hex(points.get_facecolor()[0]) == NO_GROUP.lower()
 
 
 def test_points_sized_by_norm_survive_dead_neurons() -> None:
     xy, size = np.full((2, 2, 2), np.nan), np.array([[1.0, np.nan], [0.0, np.nan]])
     chart = PointsThroughTime("t", STEPS[:2], xy, np.arange(2), np.zeros(2, int), "cluster", "c", "fc1", size=size)
-    assert_array_equal(draw(chart, at=0).collections[0].get_sizes(), [24, 4])
+    assert_array_equal(draw(chart, at=0).collections[1].get_sizes(), [24, 4])
 
 
 def graph(*edges: Edges, radius: np.ndarray) -> GraphThroughTime:
@@ -125,3 +128,20 @@ def test_named_columns_of_a_heat_map_are_on_its_axis() -> None:
     ax.figure.canvas.draw()
     assert [label.get_text() for label in ax.get_xticklabels()] == ["a", "b", r"\$c\$"]
     assert ax.get_xlabel() == "run"
+
+
+def test_of_many_lines_the_legend_names_some_and_says_how_many_are_between() -> None:
+    chart = Lines("t", STEPS, {f"layer.{i}": np.arange(4.0) for i in range(50)}, "x", "y", reference={"floor": 0})
+    legend = draw(chart).get_legend()
+    assert legend is not None
+    names = [text.get_text() for text in legend.get_texts()]
+    assert names == [*(f"layer.{i}" for i in (0, 10, 20, 29, 39, 49)), "and 44 between, shaded in order", "floor"]
+
+
+def test_long_names_keep_their_ends_and_no_name_is_mathematics() -> None:
+    name = "encoder." + "n" * 5000 + ".$w$"
+    ax = draw(Bars("t", [name] * 9, {name: np.arange(9.0)}, "x", "y"))
+    ax.figure.canvas.draw()
+    assert [label.get_text() for label in ax.get_xticklabels()] == [r"encoder.n…nnnnnn.\$w\$"] * 9
+    assert wrapped("a" * 51 + "$b$", 52).split("\n") == ["a" * 51 + r"\$", r"b\$"]
+    assert plain("\u202ea\u5c64\n") == r"\u202ea\u5c64 "

@@ -78,7 +78,7 @@ def test_analyze_writes_json(run_file: Path) -> None:
 
 
 def test_figures_writes_every_chart_in_every_format_and_always_the_same_bytes(run_file: Path) -> None:
-    words = ("figures", run_file, "-f", "pdf,svg,png", "--only", "frame_potential", "--only", "similarity")
+    words = ("figures", run_file, "-f", "pdf,svg,png", "--only", "metrics", "--only", "similarity")
     first = call(*words)
     assert first.exit_code == 0, first.output
     paths = [Path(line) for line in first.stdout.splitlines()]
@@ -86,6 +86,22 @@ def test_figures_writes_every_chart_in_every_format_and_always_the_same_bytes(ru
     assert {path.suffix for path in paths} == {".pdf", ".svg", ".png", ".csv"}
     assert call(*words, "-o", "again").exit_code == 0
     assert {Path("again", path.name).read_bytes() for path in paths} == set(kept.values())
+
+
+def test_figures_are_as_wide_as_asked(run_file: Path) -> None:
+    for columns, inches in ((1, 3.5), (2, 7.2)):
+        done = call("figures", run_file, "--columns", columns, "--only", "similarity", "-f", "svg", "-o", str(columns))
+        assert done.exit_code == 0, done.output
+        drawn = [path.read_text() for path in Path(str(columns)).glob("*.svg")]
+        assert drawn
+        assert all(f'width="{72 * inches:g}pt"' in text for text in drawn)
+        assert not any("<text" in text for text in drawn)  # letters are outlines, so no font is missing anywhere
+
+
+def test_analyze_writes_pdf(run_file: Path) -> None:
+    done = call("analyze", run_file, "--report", "pdf", "--only", "frame_potential")
+    assert (done.exit_code, done.stdout) == (0, "reports/a.pdf\n")
+    assert Path("reports/a.pdf").read_bytes().startswith(b"%PDF-")
 
 
 def test_steps_are_chosen_by_their_number(run_file: Path) -> None:

@@ -32,6 +32,21 @@ def test_json_of_some_layers(files: list[Path]) -> None:
     assert found["analyses"]["frame_potential_between"]["axes"]["layer"] == ["fc2"]
 
 
+def test_figures_of_several_runs_show_what_compares_them(files: list[Path]) -> None:
+    done = call("figures", *files[:2], *ONLY, "-f", "svg")
+    assert done.exit_code == 0, done.output
+    written = [Path(each) for each in done.stdout.splitlines()]
+    assert {path.parent for path in written} == {Path("reports/a-and-b-figures")}
+    assert all(path.name.startswith("frame_potential_between") and path.stat().st_size for path in written)
+    assert "leave out steps and quick" in call("figures", *files[:2], "--quick").stderr
+
+
+def test_comparison_on_paper(files: list[Path]) -> None:
+    done = call("compare", *files[:2], *ONLY, "--report", "pdf")
+    assert (done.exit_code, done.stdout) == (0, "reports/a-and-b.pdf\n")
+    assert Path("reports/a-and-b.pdf").read_bytes().startswith(b"%PDF-")
+
+
 @pytest.mark.parametrize(
     ("words", "status", "text"),
     [

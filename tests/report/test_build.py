@@ -13,8 +13,9 @@ from tests.make_run import make_run, write_journal
 from wdyn.analyses._charts import Table
 from wdyn.analyses._spec import Analysis, Result
 from wdyn.errors import MisuseError, NotFoundError, OutputError, RunFileError
-from wdyn.report import build
-from wdyn.report.build import LogSpaced, analysed, build_report, choose_analyses
+from wdyn.report import analysing
+from wdyn.report.analysing import LogSpaced, analysed, choose_analyses
+from wdyn.report.build import build_report
 
 
 def fake(title: str, **changes: Any) -> Analysis:
@@ -54,9 +55,9 @@ def few(monkeypatch: pytest.MonkeyPatch) -> dict[str, Analysis]:
         "scored": fake("Scored", needs=frozenset({"metrics"})),
         "broken": fake("Broken", compute=broken),
     }
-    monkeypatch.setattr(build, "names", lambda: sorted(offered))
-    monkeypatch.setattr(build, "load", lambda name: offered[name])
-    monkeypatch.setattr(build, "load_or_warn", lambda name: offered[name])
+    monkeypatch.setattr(analysing, "names", lambda: sorted(offered))
+    monkeypatch.setattr(analysing, "load", lambda name: offered[name])
+    monkeypatch.setattr(analysing, "load_or_warn", lambda name: offered[name])
     return offered
 
 
@@ -95,7 +96,7 @@ def test_a_report_without_any_finding_is_none(few: dict[str, Analysis], run_file
     assert not (tmp_path / "page.html").exists()
 
 
-@pytest.mark.parametrize("kind", ["html", "json"])
+@pytest.mark.parametrize("kind", ["html", "pdf", "json"])
 def test_the_same_run_and_seed_give_the_same_bytes(run_file: Path, tmp_path: Path, kind: Any) -> None:
     only = ["frame_potential", "norms", "similarity", "pca"]
     first, second = (
@@ -210,13 +211,13 @@ def test_the_run_is_never_written_over(few: dict[str, Analysis], run_file: Path)
 def test_a_place_that_cannot_be_written_is_told_before_computing(
     run_file: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(build, "compute_sections", lambda *_, **__: pytest.fail("computed"))
+    monkeypatch.setattr(analysing, "compute_sections", lambda *_, **__: pytest.fail("computed"))
     with pytest.raises(OutputError, match="cannot write here"):
         build_report(run_file, out=run_file / "page.html")
 
 
 def test_an_unknown_kind(run_file: Path) -> None:
-    with pytest.raises(MisuseError, match="html, json"):
+    with pytest.raises(MisuseError, match="html, pdf, json"):
         build_report(run_file, kind="xls")  # type: ignore[arg-type]
 
 

@@ -14,8 +14,9 @@ from wdyn.analyses._charts import Table
 from wdyn.analyses._spec import Analysis, Result
 from wdyn.errors import MisuseError, NotFoundError, RunFileError
 from wdyn.places import default_comparison
-from wdyn.report import build
-from wdyn.report.build import build_comparison, choose_analyses
+from wdyn.report import analysing
+from wdyn.report.analysing import choose_analyses
+from wdyn.report.build import build_comparison
 
 ONLY = ["frame_potential_between", "similarity_graph_between"]
 
@@ -52,9 +53,9 @@ def fake(**changes: Any) -> Analysis:
 @pytest.fixture
 def offered(monkeypatch: pytest.MonkeyPatch) -> dict[str, Analysis]:
     found = {"single": fake(takes="run"), "pair": fake(title="Pair")}
-    monkeypatch.setattr(build, "names", lambda: sorted(found))
-    monkeypatch.setattr(build, "load", lambda name: found[name])
-    monkeypatch.setattr(build, "load_or_warn", lambda name: found[name])
+    monkeypatch.setattr(analysing, "names", lambda: sorted(found))
+    monkeypatch.setattr(analysing, "load", lambda name: found[name])
+    monkeypatch.setattr(analysing, "load_or_warn", lambda name: found[name])
     return found
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import textwrap
 from collections.abc import Callable
 from itertools import cycle
 from typing import TYPE_CHECKING, Any
@@ -20,6 +19,7 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
+from wdyn.analyses._drawn_text import plain, short, wrapped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +29,10 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#0
 NO_GROUP = "#9A9A9A"
 DASHES = ("--", ":", "-.", (0, (8, 3)), (0, (1, 4)))
 TABLE_ROWS = 12
-NAMED = 12  # names along an axis of a heat map at most, else every so many
+NAMED = 12  # names along an axis at most, else every so many
+LISTED = 8  # lines in a legend
+DENSE = 200  # edges or trails, from which on they are pixels within a drawing: thousands of lines are slow to open
+PAIRED = 36  # letters of the longest entry of a legend in two columns
 
 
 def draw(chart: Chart, ax: Axes | None = None, *, at: int = -1, alone: bool = True) -> Axes:
@@ -70,16 +73,6 @@ def title_of(chart: Chart) -> str:
     return chart.title if chart.layer is None else f"{chart.title}: {chart.layer}"
 
 
-def wrapped(text: str, width: int) -> str:
-    """`plain` text in lines of at most `width` signs; a name longer than three lines is cut."""
-    return "\n".join(textwrap.wrap(plain(text), width, max_lines=3, placeholder=" ..."))
-
-
-def plain(text: object) -> str:
-    """The text with the signs that matplotlib would read as mathematics made literal."""
-    return str(text).replace("$", r"\$")
-
-
 def colours(count: int) -> list[str]:
     """A colour for each of `count` series: distinct ones, or shades of one scale where there are more than seven."""
     if count <= len(COLOURS):
@@ -94,7 +87,7 @@ def _lines(chart: Lines, ax: Axes, at: int) -> None:
     x = log_positions(chart.x) if chart.x_scale == "log" else chart.x
     marker = "o" if len(x) == 1 else ""  # a single step would be an invisible line
     for colour, (label, values) in zip(colours(len(chart.y)), chart.y.items(), strict=True):
-        ax.plot(x, values, color=colour, label=plain(label), marker=marker, markersize=3, linewidth=1.2)
+        ax.plot(x, values, color=colour, label=short(label), marker=marker, markersize=3, linewidth=1.2)
         if label in chart.bands:
             _band(ax, x, chart.bands[label], colour)
     for label, band in chart.bands.items():
@@ -102,11 +95,11 @@ def _lines(chart: Lines, ax: Axes, at: int) -> None:
             _band(ax, x, band, NO_GROUP)
     for dashes, (label, value) in zip(cycle(DASHES), chart.reference.items(), strict=False):
         level = np.broadcast_to(value, x.shape)
-        ax.plot(x, level, color="black", linestyle=dashes, linewidth=0.8, label=plain(label), marker=marker)
+        ax.plot(x, level, color="black", linestyle=dashes, linewidth=0.8, label=short(label), marker=marker)
     ax.set(xlabel=plain(chart.x_label), ylabel=wrapped(chart.y_label, 36))
     ax.set(xscale=chart.x_scale, yscale=chart.y_scale)
     if len(chart.y) + len(chart.reference) + len(chart.bands) > 1:
-        _legend(ax, chart.band_label if chart.bands else None)
+        _legend(ax, series=len(chart.y), band_label=chart.band_label if chart.bands else None)
 
 
 def _band(ax: Axes, x: np.ndarray, band: tuple[np.ndarray, np.ndarray], colour: str) -> None:
@@ -117,27 +110,32 @@ def _band(ax: Axes, x: np.ndarray, band: tuple[np.ndarray, np.ndarray], colour: 
         ax.fill_between(x, low, high, color=colour, alpha=0.18, linewidth=0)
 
 
-def _legend(ax: Axes, band_label: str | None = None) -> None:
-    """Below the axes, where it covers no line."""
+def _legend(ax: Axes, *, series: int, band_label: str | None = None, room: float = 5) -> None:
+    """Below the axes, where it covers no line; of many series, which are shaded in order, some."""
     from matplotlib.patches import Patch
 
     entries = ax.get_legend_handles_labels()[0]
+    if series > LISTED:
+        some = np.unique(np.linspace(0, series - 1, LISTED - 2).round().astype(int))
+        rest = Patch(color="none", label=f"and {series - len(some)} between, shaded in order")
+        entries = [*(entries[i] for i in some), rest, *entries[series:]]
     if band_label is not None:
         entries.append(Patch(color=NO_GROUP, alpha=0.4, linewidth=0, label=plain(band_label)))
+    longest = max((len(str(each.get_label())) for each in entries), default=0)
     ax.legend(
-        handles=entries, loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2 if len(entries) > 1 else 1,
-        frameon=False, fontsize=6, handlelength=2.6,
+        handles=entries, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=room,
+        ncols=2 if len(entries) > 1 and longest <= PAIRED else 1, frameon=False, fontsize=6, handlelength=2.6,
     )  # fmt: skip
 
 
 def _bars(chart: Bars, ax: Axes, at: int) -> None:
-    width, place = 0.8 / len(chart.y), np.arange(len(chart.categories))
+    width, place, shades = 0.8 / len(chart.y), np.arange(len(chart.categories)), colours(len(chart.y))
     for i, (label, values) in enumerate(chart.y.items()):
-        ax.bar(place + (i - (len(chart.y) - 1) / 2) * width, values, width, color=colours(i + 1)[i], label=plain(label))
-    ax.set_xticks(place, [plain(category) for category in chart.categories])
+        ax.bar(place + (i - (len(chart.y) - 1) / 2) * width, values, width, color=shades[i], label=short(label))
+    turned = _name_ticks(ax, [str(category) for category in chart.categories])
     ax.set(xlabel=plain(chart.x_label), ylabel=wrapped(chart.y_label, 36))
     if len(chart.y) > 1:
-        _legend(ax)
+        _legend(ax, series=len(chart.y), room=14 if turned else 5)
 
 
 def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
@@ -148,19 +146,25 @@ def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
         np.ma.masked_invalid(chart.values), aspect="auto", interpolation="nearest", vmin=low, vmax=limit,
         cmap="RdBu_r" if chart.diverging else "viridis",
     )  # fmt: skip
-    columns = np.unique(np.linspace(0, len(chart.x) - 1, 5).round().astype(int))
     if chart.columns is not None:
-        few = len(chart.columns) <= NAMED
-        columns = np.arange(len(chart.columns)) if few else columns
-        names = [wrapped(str(chart.columns[int(i)]), 12) for i in columns]
-        ax.set_xticks(columns, names, rotation=45 if max(map(len, names), default=0) > 4 else 0)
+        _name_ticks(ax, [str(name) for name in chart.columns])
     else:
+        columns = np.unique(np.linspace(0, len(chart.x) - 1, 5).round().astype(int))
         ax.set_xticks(columns, [str(chart.x[i]) for i in columns])
     rows = np.unique(np.linspace(0, len(chart.rows) - 1, 6 if chart.columns is None else NAMED).round().astype(int))
-    ax.set_yticks(rows, [plain(chart.rows[i]) for i in rows])
+    ax.set_yticks(rows, [wrapped(chart.rows[i], 24) for i in rows])
     spaced = " (shown steps, evenly spaced)" if chart.columns is None else ""
-    ax.set(xlabel=plain(chart.x_label) + spaced, ylabel=plain(chart.row_label))
+    ax.set(xlabel=plain(chart.x_label) + spaced, ylabel=wrapped(chart.row_label, 36))
     ax.figure.colorbar(image, ax=ax, label=wrapped(chart.value_label, 32))
+
+
+def _name_ticks(ax: Axes, names: list[str]) -> bool:
+    """Names along the x axis, all of a few, else five of them; whether they had to be turned."""
+    at = np.arange(len(names)) if len(names) <= NAMED else np.linspace(0, len(names) - 1, 5).round().astype(int)
+    turned = len(at) * max((len(names[i]) for i in at), default=0) > 4 * NAMED
+    labels = [short(names[i], 20) if turned else plain(names[i]) for i in at]
+    ax.set_xticks(at, labels, rotation=45 if turned else 0, ha="right" if turned else "center", rotation_mode="anchor")
+    return turned
 
 
 def _matrix(chart: MatrixThroughTime, ax: Axes, at: int) -> None:
@@ -170,12 +174,19 @@ def _matrix(chart: MatrixThroughTime, ax: Axes, at: int) -> None:
 
 
 def _points(chart: PointsThroughTime, ax: Axes, at: int) -> None:
+    from matplotlib.collections import LineCollection
+
     last = range(len(chart.steps))[at]
-    for neuron, group in enumerate(chart.groups):
-        ax.plot(*chart.xy[: last + 1, neuron].T, color=_group_colour(group), alpha=0.25, linewidth=0.5, zorder=1)
+    colour = [_group_colour(group) for group in chart.groups]
+    trails = np.swapaxes(chart.xy[: last + 1], 0, 1)
+    ax.add_collection(
+        LineCollection(
+            list(trails), colors=colour, alpha=0.25, linewidths=0.5, zorder=1, rasterized=len(trails) > DENSE
+        )
+    )
     size = 12.0 if chart.size is None else 4 + 20 * _share(chart.size[last], chart.size)
     across, up = chart.xy[last].T
-    ax.scatter(across, up, s=size, c=[_group_colour(g) for g in chart.groups], linewidths=0, zorder=2)
+    ax.scatter(across, up, s=size, c=colour, linewidths=0, zorder=2)
     ax.set_title(f"{ax.get_title()}, step {chart.steps[last]}")
     ax.set(xticks=[], yticks=[], xlabel=f"colour: {plain(chart.group_label)}")
     ax.set_aspect("equal", adjustable="datalim")
@@ -190,7 +201,11 @@ def _graph(chart: GraphThroughTime, ax: Axes, at: int) -> None:
     order = np.argsort(strength, kind="stable")  # the strongest on top
     lines = np.stack([chart.xy[edges.i], chart.xy[edges.j]], axis=1)[order]
     shades = np.column_stack([np.zeros((len(order), 3)), 0.05 + 0.6 * strength[order]])
-    ax.add_collection(LineCollection(list(lines), colors=shades, linewidths=0.4 + strength[order], zorder=1))
+    ax.add_collection(
+        LineCollection(
+            list(lines), colors=shades, linewidths=0.4 + strength[order], zorder=1, rasterized=len(lines) > DENSE
+        )
+    )
     size = (1.5 + 6 * _share(chart.radius[last], chart.radius)) ** 2  # in matplotlib an area
     live = np.isfinite(chart.radius[last]) & (chart.radius[last] > 0)
     colour = np.array([_group_colour(group) for group in chart.groups])

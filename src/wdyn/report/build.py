@@ -2,50 +2,21 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
-from wdyn.analyses import load, load_or_warn, names
-from wdyn.analyses._neurons import shown_steps
-from wdyn.analyses._runs import distinct_names
-from wdyn.analyses._spec import Analysis
-from wdyn.errors import MisuseError, RunFileError
+from wdyn.errors import MisuseError
 from wdyn.places import default_comparison, default_report
-from wdyn.report.jobs import KEPT_BYTES, Progress, compute_sections
+from wdyn.report.analysing import Steps, analysed, choose_analyses, compared, opened_runs
+from wdyn.report.jobs import Progress
 from wdyn.report.provenance import comparison_provenance, provenance
-from wdyn.report.sections import Evaluate, Given, Section
+from wdyn.report.sections import Evaluate, Section
 from wdyn.report.write import replacing
 from wdyn.scores import Mode
-from wdyn.store.reader import open_run
-from wdyn.store.run import Run
 
-Kind = Literal["html", "json"]
-QUICK_STEPS = 40  # of which each stored band of steps that is touched has to be inflated whole
-
-
-@dataclass(frozen=True)
-class LogSpaced:
-    """So many of the recorded steps, at least 2: denser early, the first and the last among them."""
-
-    count: int
-
-
-Steps = slice | Sequence[int] | LogSpaced
-
-
+Kind = Literal["html", "pdf", "json"]
 Render = Callable[[dict[str, Any], list[Section], list[int]], bytes]  # facts, sections, steps of the slider
-
-
-class Analysed(NamedTuple):
-    """A run with its findings: as recorded, as selected, and one section per analysis."""
-
-    whole: Run
-    run: Run
-    sections: list[Section]
 
 
 def build_report(
@@ -68,7 +39,7 @@ def build_report(
 
     Args:
         run_file: path of the run.
-        kind: `html` is one self-contained page, `json` the numbers alone.
+        kind: `html` is one self-contained page, `pdf` the same on paper, `json` the numbers alone.
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None or empty.
         steps: step numbers, a slice over them (recorded steps from start up to stop, every so many) or LogSpaced.
@@ -131,7 +102,7 @@ def build_comparison(
 
     Args:
         run_files: paths of at least two runs.
-        kind: `html` is one self-contained page, `json` the numbers alone.
+        kind: `html` is one self-contained page, `pdf` the same on paper, `json` the numbers alone.
         only: names of the analyses to use; all that compare runs when empty.
         layers: glob or globs of layer names; all when None or empty.
         seed: for everything random.
@@ -152,103 +123,14 @@ def build_comparison(
         OutputError: the report cannot be written; nothing was left behind.
     """
     files = [Path(each) for each in run_files]
-    _check_several(files)
     render, chosen = _renderer(kind), choose_analyses(only, takes="runs")
-    with ExitStack() as stack:
-        wholes = [stack.enter_context(_opened(each, share=len(files))) for each in files]
-        names = distinct_names(wholes)
-        target = Path(out) if out is not None else default_comparison(names, f".{kind}")
-        write = stack.enter_context(replacing(target, keep=files))
-        runs = [_selected(each, layers, None) for each in wholes]
-        sections = compute_sections(runs, chosen, given=Given(seed, evaluate), jobs=jobs, progress=progress)
-        _tell_failures(" and ".join(names), sections)
-        facts = comparison_provenance(wholes, runs, names=names, command=command, seed=seed)
-        write(render(facts, sections, facts["steps"]))
+    with opened_runs(files) as opened:
+        target = Path(out) if out is not None else default_comparison(opened.names, f".{kind}")
+        with replacing(target, keep=files) as write:
+            found = compared(opened, chosen, layers=layers, seed=seed, evaluate=evaluate, jobs=jobs, progress=progress)
+            facts = comparison_provenance(opened.wholes, found.runs, names=opened.names, command=command, seed=seed)
+            write(render(facts, found.sections, facts["steps"]))
     return target
-
-
-@contextmanager
-def analysed(
-    run_file: str | Path,
-    *,
-    only: Sequence[str] = (),
-    layers: str | Sequence[str] | None = None,
-    steps: Steps | None = None,
-    quick: bool = False,
-    seed: int = 0,
-    evaluate: Evaluate | None = None,
-    mode: Mode = "zero",
-    jobs: int = 1,
-    progress: Progress | None = None,
-) -> Iterator[Analysed]:
-    """An open run with its findings; arguments and errors as for `build_report`."""
-    chosen = choose_analyses(only, quick=quick)
-    with _opened(run_file) as whole:
-        run = _selected(whole, layers, LogSpaced(QUICK_STEPS) if quick and steps is None else steps)
-        sections = compute_sections(
-            run, chosen, given=Given(seed, None if quick and not only else evaluate, mode), jobs=jobs, progress=progress
-        )
-        _tell_failures(run_file, sections)
-        yield Analysed(whole, run, sections)
-
-
-@contextmanager
-def _opened(run_file: str | Path, share: int = 1) -> Iterator[Run]:
-    """An open run with something to analyse, one of so many that share the memory."""
-    with open_run(run_file, keep=KEPT_BYTES // share) as run:
-        if not len(run.steps):
-            raise RunFileError(f"{run_file}: no step was recorded yet, so there is nothing to analyse")
-        yield run
-
-
-def _check_several(files: Sequence[Path]) -> None:
-    if len(files) < 2:
-        raise MisuseError(f"a comparison needs at least 2 runs, not {len(files)}")
-    places = [each.resolve() for each in files]
-    if twice := [file for file, place in zip(files, places, strict=True) if places.count(place) > 1]:
-        raise MisuseError(f"{twice[0]} is given more than once. Give each run once.")
-
-
-def _tell_failures(run_file: str | Path, sections: Sequence[Section]) -> None:
-    """A page with a hole in it must not pass for a whole one, and one without any finding is none."""
-    failed = [section for section in sections if section.status == "failed"]
-    if failed and not any(section.status == "ok" for section in sections):
-        raise RunFileError(f"{run_file}: no analysis could be made. {failed[0].title}: {failed[0].reason}")
-    for section in failed:
-        warnings.warn(f"{section.title} failed and is left out: {section.reason}", RuntimeWarning, stacklevel=4)
-
-
-def choose_analyses(
-    only: Sequence[str] = (), *, quick: bool = False, takes: Literal["run", "runs"] = "run"
-) -> dict[str, Analysis]:
-    """The analyses of a report, by name.
-
-    Args:
-        only: exactly these; the rules below do not apply to them.
-        quick: leave out those marked `full`, take those marked `quick`. Those marked `asked` are left out either way.
-        takes: those of one run, or those that compare `runs`.
-
-    Raises:
-        NotFoundError: no such analysis.
-        MisuseError: one of `only` takes several runs where the report is about one, or the other way round.
-    """
-    if only:
-        named = {name: load(name) for name in only}
-        for name, analysis in named.items():
-            if analysis.takes != takes:
-                raise MisuseError(f"analysis {name!r} {_PURPOSE[analysis.takes]}, and this report {_PURPOSE[takes]}")
-        return named
-    found = {name: load_or_warn(name) for name in names()}
-    skip = {"asked", "full" if quick else "quick"}
-    return {name: a for name, a in found.items() if a is not None and a.takes == takes and a.when not in skip}
-
-
-_PURPOSE = {"run": "is about one run", "runs": "compares several runs"}
-
-
-def _selected(whole: Run, layers: str | Sequence[str] | None, steps: Steps | None) -> Run:
-    chosen = whole.steps[shown_steps(whole.steps, steps.count)] if isinstance(steps, LogSpaced) else steps
-    return whole.select(layers=layers or None, steps=chosen)
 
 
 def _renderer(kind: Kind) -> Render:
@@ -256,8 +138,12 @@ def _renderer(kind: Kind) -> Render:
         from wdyn.report.json_report import render_json
 
         return lambda facts, sections, steps: render_json(facts, sections)
+    if kind == "pdf":
+        from wdyn.report.pdf_report import render_pdf
+
+        return render_pdf
     if kind == "html":
         from wdyn.report.page import render_page
 
         return render_page
-    raise MisuseError(f"no report of kind {kind!r}. There are: html, json")
+    raise MisuseError(f"no report of kind {kind!r}. There are: html, pdf, json")

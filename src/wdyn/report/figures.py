@@ -1,4 +1,4 @@
-"""Charts → figure files for a paper: owns size, style and determinism."""
+"""Charts → figure files for a paper: owns names, formats and determinism."""
 
 from __future__ import annotations
 
@@ -6,33 +6,19 @@ import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from wdyn.analyses._charts import Chart, GraphThroughTime, HeatMap, MatrixThroughTime, PointsThroughTime, Table
-from wdyn.places import REPORTS
-from wdyn.report.build import Steps, analysed
+from wdyn.analyses._charts import Chart, Table
+from wdyn.errors import MisuseError
+from wdyn.places import default_comparison, default_report
+from wdyn.report.analysing import Steps, analysed, choose_analyses, compared, opened_runs
 from wdyn.report.jobs import Progress
+from wdyn.report.panels import WIDTHS, Columns, columns_of, fill, height_of, paper_style
 from wdyn.report.sections import Evaluate, Section
 from wdyn.report.write import replacing
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-ONE_COLUMN, TWO_COLUMNS = 3.5, 7.2  # inches, the widths that most journals of the field ask for
-PANELS = 4
 DOTS_PER_INCH = 300
-STYLE: dict[Any, Any] = {
-    "font.size": 8,
-    "axes.titlesize": 8,
-    "legend.fontsize": 7,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "pdf.fonttype": 42,  # embed TrueType fonts, which publishers require
-    "svg.hashsalt": "wdyn",  # otherwise the ids inside an SVG are random
-}
 # the date and the program's version would make the bytes differ between equal runs
 METADATA = {
     "pdf": {"CreationDate": None, "Producer": "wdyn", "Creator": "wdyn"},
@@ -42,9 +28,10 @@ METADATA = {
 
 
 def write_figures(
-    run_file: str | Path,
+    run_files: str | Path | Sequence[str | Path],
     *,
     formats: Sequence[str] = ("pdf",),
+    columns: Columns | None = None,
     only: Sequence[str] = (),
     layers: str | Sequence[str] | None = None,
     steps: Steps | None = None,
@@ -55,15 +42,17 @@ def write_figures(
     out: str | Path | None = None,
     progress: Progress | None = None,
 ) -> list[Path]:
-    """Write every chart of a run's analyses as figure files, and every table as CSV.
+    """Write every chart of a run, or of a comparison of several, as figure files, and every table as CSV.
 
     Args:
-        run_file: path of the run.
+        run_files: path of the run; several for what compares them.
         formats: any of `pdf`, `svg`, `png`.
+        columns: width of the figures, 3.5 inches for 1 and 7.2 for 2; what suits each chart when None.
         only: names of the analyses to use; all that fit when empty.
         layers: glob or globs of layer names; all when None.
-        steps: as for `build_report`; all when None.
-        quick: take the instant analyses in place of the slow ones, and at most 40 steps unless `steps` says which.
+        steps: as for `build_report`; all when None. Of one run only.
+        quick: take the instant analyses in place of the slow ones, and at most 40 steps unless `steps` says which. Of
+            one run only.
         seed: for everything random.
         evaluate: as for `build_report`.
         jobs: number of processes; with 1 all is done in this one.
@@ -71,67 +60,94 @@ def write_figures(
         progress: called with a label and the fraction done in [0, 1].
 
     Returns:
-        Paths of the files. The same run, seed and version give the same bytes.
+        Paths of the files. The same runs, seed and version give the same bytes.
 
     Raises:
         NotFoundError: no such analysis, layer or step.
-        RunFileError: the run cannot be read or holds no step.
+        MisuseError: `steps` or `quick` with several runs, or one of them given twice.
+        RunFileError: a run cannot be read or holds no step.
         OutputError: a file cannot be written; it was not left behind half.
     """
-    run_file = Path(run_file)
-    folder = Path(out) if out is not None else REPORTS / f"{run_file.stem}-figures"
+    files = [Path(each) for each in ([run_files] if isinstance(run_files, str | Path) else run_files)]
+    if len(files) == 1:
+        found = _of_one(
+            files[0], only=only, layers=layers, steps=steps, quick=quick, seed=seed, evaluate=evaluate, jobs=jobs,
+            progress=progress,
+        )  # fmt: skip
+    elif steps is not None or quick:
+        raise MisuseError("a comparison takes each run as it was recorded: leave out steps and quick")
+    else:
+        found = _of_several(
+            files, only=only, layers=layers, seed=seed, evaluate=evaluate, jobs=jobs, progress=progress
+        )  # fmt: skip
     written = []
-    with analysed(
-        run_file,
-        only=only,
-        layers=layers,
-        steps=steps,
-        quick=quick,
-        seed=seed,
-        evaluate=evaluate,
-        jobs=jobs,
-        progress=progress,
-    ) as found:
-        for name, chart in _named_charts(found.sections):
+    with found as (folder, sections):
+        for name, chart in _named_charts(sections):
             for ending in ["csv"] if isinstance(chart, Table) else formats:
-                path = folder / f"{name}.{ending}"
-                with replacing(path, keep=run_file) as write:
-                    write(_csv(chart) if isinstance(chart, Table) else figure_bytes(chart, ending))
+                path = (Path(out) if out is not None else folder) / f"{name}.{ending}"
+                with replacing(path, keep=files) as write:
+                    write(_csv(chart) if isinstance(chart, Table) else figure_bytes(chart, ending, columns))
                 written.append(path)
     return written
 
 
-def figure_bytes(chart: Chart, ending: str) -> bytes:
-    """One chart as the bytes of a `pdf`, `svg` or `png` file, the same for the same chart."""
-    from matplotlib import rc_context
-
-    target = io.BytesIO()
-    with rc_context(STYLE):
-        _figure(chart).savefig(target, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
-    return target.getvalue()
+Found = tuple[Path, list[Section]]  # default folder, what to draw
 
 
-def _figure(chart: Chart) -> Figure:
-    """A figure of one panel, or of a row of panels where the chart runs through time."""
+@contextmanager
+def _of_one(
+    run_file: Path,
+    *,
+    only: Sequence[str],
+    layers: str | Sequence[str] | None,
+    steps: Steps | None,
+    quick: bool,
+    seed: int,
+    evaluate: Evaluate | None,
+    jobs: int,
+    progress: Progress | None,
+) -> Iterator[Found]:
+    with analysed(
+        run_file, only=only, layers=layers, steps=steps, quick=quick, seed=seed, evaluate=evaluate, jobs=jobs,
+        progress=progress,
+    ) as found:  # fmt: skip
+        yield default_report(run_file, "-figures"), found.sections
+
+
+@contextmanager
+def _of_several(
+    run_files: Sequence[Path],
+    *,
+    only: Sequence[str],
+    layers: str | Sequence[str] | None,
+    seed: int,
+    evaluate: Evaluate | None,
+    jobs: int,
+    progress: Progress | None,
+) -> Iterator[Found]:
+    chosen = choose_analyses(only, takes="runs")
+    with opened_runs(run_files) as opened:
+        found = compared(opened, chosen, layers=layers, seed=seed, evaluate=evaluate, jobs=jobs, progress=progress)
+        yield default_comparison(opened.names, "-figures"), found.sections
+
+
+def figure_bytes(chart: Chart, ending: str, columns: Columns | None = None) -> bytes:
+    """One chart as the bytes of a `pdf`, `svg` or `png` file, the same for the same chart.
+
+    Args:
+        chart: anything but a table.
+        ending: the format.
+        columns: width; what suits the chart when None.
+    """
     from matplotlib.figure import Figure
 
-    from wdyn.analyses._draw import draw, title_of, wrapped
-
-    if isinstance(chart, MatrixThroughTime | PointsThroughTime | GraphThroughTime):
-        shown = np.unique(np.linspace(0, len(chart.steps) - 1, PANELS).round().astype(int))
-        figure = Figure(figsize=(TWO_COLUMNS, 0.4 + TWO_COLUMNS / PANELS), layout="constrained")
-        panels = np.atleast_1d(figure.subplots(1, len(shown)))
-        for ax, at in zip(panels, shown, strict=True):
-            draw(chart, ax, at=int(at), alone=False)
-            ax.set(title=f"step {chart.steps[at]}", xlabel="")
-        if isinstance(chart, MatrixThroughTime):
-            figure.colorbar(panels[0].images[0], ax=panels, label=wrapped(chart.value_label, 32), shrink=0.8)
-        figure.suptitle(wrapped(title_of(chart), 110), fontsize=8)
-        return figure
-    width = TWO_COLUMNS if isinstance(chart, HeatMap) else ONE_COLUMN
-    figure = Figure(figsize=(width, 2.9), layout="constrained")
-    draw(chart, figure.add_subplot())
-    return figure
+    columns = columns or columns_of(chart)
+    width, target = WIDTHS[columns], io.BytesIO()
+    with paper_style():
+        figure = Figure(figsize=(width, height_of(chart, columns, width)), layout="constrained")
+        fill(figure, chart, columns)
+        figure.savefig(target, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
+    return target.getvalue()
 
 
 def _csv(table: Table) -> bytes:

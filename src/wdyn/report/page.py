@@ -19,7 +19,8 @@ from wdyn.report.chart_data import ChartData, chart_data
 from wdyn.report.codec import Blocks, packed_text
 from wdyn.report.sections import Section
 from wdyn.report.static_tables import StaticTable, static_table
-from wdyn.report.summary import summarise
+from wdyn.report.story import in_order
+from wdyn.report.summary import initial_step, summarise
 from wdyn.report.words import WORDS
 
 PARTS = Path(__file__).with_name("page")
@@ -36,11 +37,6 @@ SCRIPTS = (
 
 STYLES = ("style", "graph", "neuron", "charts")
 
-# the story: where the neurons go, how training went, then what became of each layer; others follow by name
-STORY = (
-    "umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms",
-    "ticket_scores", "tickets", "aligned_tickets", "barrier",
-)  # fmt: skip
 THROUGH_TIME = ("points", "matrix")
 SLIDER_STEPS = 200
 
@@ -86,8 +82,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
         UTF-8 HTML. Equal arguments give equal bytes.
     """
     blocks = Blocks()
-    panels = [_panel(section, blocks) for section in sorted(sections, key=_place)]
-    begins = steps[0] == 0 and steps[-1] > 0 and "runs" not in facts
+    panels = [_panel(section, blocks) for section in in_order(sections)]
     slots = [slot for panel in panels for slot in panel.stage + panel.slots]
     shown = _slider_steps(slots, steps)
     index = {
@@ -105,7 +100,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
         .render(
             facts=facts,
             panels=panels,
-            summary=summarise((panel.section for panel in panels), first_step=0 if begins else None),
+            summary=summarise((panel.section for panel in panels), first_step=initial_step(facts, steps)),
             below=sorted((panel for panel in panels if panel.slots or not panel.stage), key=_place_below),
             index=safe_json(index),
             data=blocks.to_text(),
@@ -167,10 +162,6 @@ def _epochs(sections: Sequence[Section], shown: Sequence[int]) -> list[float | N
     (values,) = epoch.y.values()
     at = np.searchsorted(epoch.x, shown, side="right") - 1
     return [float(values[i]) if i >= 0 and np.isfinite(values[i]) else None for i in at]
-
-
-def _place(section: Section) -> tuple[bool, int, str]:
-    return section.status != "ok", STORY.index(section.name) if section.name in STORY else len(STORY), section.name
 
 
 def _place_below(panel: Panel) -> int:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from wdyn.analyses._spec import Finding
 from wdyn.report.sections import Section
+from wdyn.report.words import number
 
 MOST = 8  # sentences of one analysis; the others stand in its section
 
@@ -49,6 +51,21 @@ class Summary:
     start: tuple[Told, ...]
     pictures: tuple[Section, ...]
     absent: tuple[Section, ...]
+
+    @property
+    def start_words(self) -> str:
+        """Whether the analyses find something where there is nothing; for a run that begins with initial weights."""
+        asked = f"{number(self.asked)} such question{'s were' if self.asked > 1 else ' was'}"
+        claim = "some answers claim" if self.start else "no answer claims"
+        return (
+            f"Before training, at step 0, there is nothing to find: {asked} put to the initial weights, and {claim} a "
+            f"signal. By chance at most {number(100 * self.level)} of 100 would."
+        )
+
+
+def initial_step(facts: Mapping[str, Any], steps: Sequence[int]) -> int | None:
+    """Step of the initial weights, 0, where that was analysed beside later ones of one run."""
+    return 0 if steps[0] == 0 and steps[-1] > 0 and "runs" not in facts else None
 
 
 def summarise(sections: Iterable[Section], *, first_step: int | None) -> Summary:

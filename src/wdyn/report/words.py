@@ -86,6 +86,24 @@ def clip(text: Any, length: int = 80) -> str:
     return words if len(words) <= length else words[: length - 1] + "…"
 
 
+def fact_rows(run: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Label and value of what is known of a run, as `provenance` gives it; for a comparison, of the report itself."""
+    report = [("Report by", f"wdyn {run['report_wdyn']}"), ("Command", run["command"]), ("Seed", run["seed"])]
+    if "runs" in run:
+        return _known(report)
+    recorded_with = f"wdyn {run['wdyn']}, torch {run['torch']}, Python {run['python']}"
+    return _known([
+        ("Run", run["run"]), ("Run id", run["run_id"]), ("Checksum", run["checksum"]), ("Condition", run["condition"]),
+        ("Recorded", run["created"]), ("Model", run["model"]), ("Optimizer", run["optimizer"]),
+        ("Schedule", run["schedule"]), ("Steps recorded", number(run["steps_recorded"])),
+        ("Steps analysed", number(run["steps_analysed"])), ("Recorded with", recorded_with), *report,
+    ])  # fmt: skip
+
+
+def _known(rows: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(label, value) for label, value in rows if value is not None and value != ""]
+
+
 def neuron_count(layers: list[Mapping[str, Any]]) -> int:
     """Neurons of all layers together."""
     return sum(layer["rows"] for layer in layers)
@@ -100,4 +118,5 @@ WORDS: dict[str, Callable[..., Any]] = {
     "visible": visible,
     "telling": telling,
     "neuron_count": neuron_count,
+    "fact_rows": fact_rows,
 }
