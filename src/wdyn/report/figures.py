@@ -14,7 +14,7 @@ from wdyn.errors import MisuseError
 from wdyn.places import default_comparison, default_report
 from wdyn.report.analysing import Steps, analysed, choose_analyses, compared, opened_runs
 from wdyn.report.jobs import Progress
-from wdyn.report.panels import WIDTHS, Columns, columns_of, fill, height_of, paper_style
+from wdyn.report.panels import WIDTHS, Columns, columns_of, fill, height_of, paper_style, settle
 from wdyn.report.sections import Evaluate, Section
 from wdyn.report.write import replacing
 
@@ -146,6 +146,7 @@ def figure_bytes(chart: Chart, ending: str, columns: Columns | None = None) -> b
     with paper_style():
         figure = Figure(figsize=(width, height_of(chart, columns, width)), layout="constrained")
         fill(figure, chart, columns)
+        settle(figure)
         figure.savefig(target, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
     return target.getvalue()
 

@@ -11,7 +11,7 @@ import numpy as np
 from wdyn.analyses._charts import Chart, GraphThroughTime, HeatMap, MatrixThroughTime, PointsThroughTime, Table
 
 if TYPE_CHECKING:
-    from matplotlib.figure import FigureBase
+    from matplotlib.figure import Figure, FigureBase
 
 Columns = Literal[1, 2]
 WIDTHS = {1: 3.5, 2: 7.2}  # inches, what most journals of the field ask for
@@ -80,6 +80,21 @@ def fill(figure: FigureBase, chart: Chart, columns: Columns) -> None:
         ax.remove()
     if isinstance(chart, MatrixThroughTime):
         figure.colorbar(panels[0].images[0], ax=panels[: len(shown)], label=wrapped(chart.value_label, 32), shrink=0.8)
+
+
+def settle(figure: Figure) -> None:
+    """Find the place of everything, once, rounded: the solver's last digits differ from run to run."""
+    from matplotlib.axes import Axes
+    from matplotlib.transforms import Bbox
+
+    engine = figure.get_layout_engine()
+    if engine is not None and figure.axes:
+        engine.execute(figure)
+    figure.set_layout_engine("none")
+    for part in figure.subfigs:
+        part.bbox_relative.set_points(np.round(part.bbox_relative.get_points(), 5))
+    for ax in figure.findobj(Axes):
+        ax.set_position(Bbox(np.round(ax.get_position(original=True).get_points(), 5)), which="original")
 
 
 def _shown(chart: MatrixThroughTime | PointsThroughTime | GraphThroughTime) -> np.ndarray:

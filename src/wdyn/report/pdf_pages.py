@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from wdyn.analyses._drawn_text import legible, plain
-from wdyn.report.panels import paper_style
+from wdyn.report.panels import paper_style, settle
 from wdyn.report.pdf_text import text_lines
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def page_figures(pieces: Iterable[Piece], *, title: str) -> Iterator[Figure]:
         for top, piece in page:
             piece.draw(figure, top)
         _foot(figure, title, number)
-        _lay_out(figure)
+        settle(figure)
         yield figure
 
 
@@ -130,14 +130,6 @@ def _groups(pieces: Iterable[Piece]) -> Iterator[list[Piece]]:
 def _foot(figure: Figure, title: str, number: int) -> None:
     put(figure, text_lines(title, 7, INNER - 60, most=1)[0], LEFT, HEIGHT - 40, Type(7, colour=MUTED))
     put(figure, str(number), WIDTH - LEFT, HEIGHT - 40, Type(7, colour=MUTED), right=True)
-
-
-def _lay_out(figure: Figure) -> None:
-    """Find the place of everything, once."""
-    engine = figure.get_layout_engine()
-    if engine is not None and any(part.axes for part in figure.subfigs):
-        engine.execute(figure)
-    figure.set_layout_engine("none")
 
 
 def _line(text: str, left: float, type: Type) -> Callable[[Figure, float], None]:
