@@ -21,6 +21,7 @@ from wdyn.journal.append import SegmentWriter, segment_path
 from wdyn.journal.frame import Kind, encode_arrays
 from wdyn.journal.schema import Schema, TensorSpec
 from wdyn.places import parts_folder
+from wdyn.report.jobs import KEPT_BYTES
 from wdyn.store.pack import pack
 from wdyn.store.run import Layer
 
@@ -96,15 +97,16 @@ def main() -> None:
                 for i in range(args.runs)
             ]
             files = [work.result() for work in works]
-        runs, began = [open_run(file) for file in files], time.perf_counter()
-        before = time.process_time()
+        pairs = len(list(itertools.combinations(range(args.runs), 2)))
+        print(f"{args.runs} tickets, {args.starts} starts, {weights:,} weights, {pairs} pairs, {len(shapes)} layers")
+        runs = [open_run(file, keep=KEPT_BYTES // len(files)) for file in files]
         with threadpool_limits(1):
-            result = load_analysis("tickets").compute(runs)
-        took, busy = time.perf_counter() - began, time.process_time() - before
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    pairs = len(list(itertools.combinations(range(args.runs), 2)))
-    print(f"{args.runs} tickets, {args.starts} starts, {weights:,} weights, {pairs} pairs, {len(result.layers)} layers")
-    print(f"{took:.1f} s, {busy:.1f} s of one core; peak {peak / 1024:,.0f} MB")
+            for name in ("tickets", "frame_potential_between", "similarity_graph_between"):
+                began, before = time.perf_counter(), time.process_time()
+                load_analysis(name).compute(runs)
+                took, busy = time.perf_counter() - began, time.process_time() - before
+                peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+                print(f"{name}: {took:.1f} s, {busy:.1f} s of one core; peak so far {peak / 1024:,.0f} MB")
 
 
 if __name__ == "__main__":

@@ -6,38 +6,41 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import frame_potential as reference
-from wdyn.analyses._charts import Lines, Table
+from wdyn.analyses._charts import HeatMap, Lines, Table
 from wdyn.analyses.frame_potential import frame_potential
-from wdyn.analyses.frame_potential_between import ANALYSIS, charts, compute, cross_null, joint_frame_potential
+from wdyn.analyses.frame_potential_between import ANALYSIS, charts, compute, cross_null, frame_potentials
 from wdyn.errors import MisuseError
 
 
-@pytest.mark.parametrize("shapes", [(1, 1, 1), (3, 2, 9), (9, 4, 3), (2, 7, 5)])
-def test_agrees_with_the_double_sums(rng: np.random.Generator, shapes: tuple[int, int, int]) -> None:
-    n, m, d = shapes
-    a, b = rng.normal(size=(n, d)).astype(np.float32), rng.normal(size=(m, d)).astype(np.float32)
-    found = joint_frame_potential(a, b)
-    cross = sum(reference.cosine(x, y) ** 2 for x in a.tolist() for y in b.tolist())
-    expected = reference.frame_potential(a.tolist()), reference.frame_potential(b.tolist()), cross
-    # both sum in float64
-    assert_allclose(found, expected, rtol=1e-12)
-    assert_allclose(found.first + found.second + 2 * found.cross, frame_potential(np.concatenate([a, b])), rtol=1e-12)
+@pytest.mark.parametrize("sizes", [(1, 1), (3, 2), (9, 4, 3), (2, 7, 5)])
+@pytest.mark.parametrize("inputs", [1, 3, 9])
+@pytest.mark.parametrize(("dtype", "tolerance"), [("float64", 1e-12), ("float32", 1e-6), ("float16", 1e-6)])
+def test_agrees_with_the_double_sums(
+    rng: np.random.Generator, sizes: tuple[int, ...], inputs: int, dtype: str, tolerance: float
+) -> None:
+    sets = [rng.normal(size=(n, inputs)).astype(dtype) for n in sizes]
+    found = frame_potentials(sets)
+    lists = [rows.tolist() for rows in sets]
+    expected = [[sum(reference.cosine(x, y) ** 2 for x in a for y in b) for b in lists] for a in lists]
+    assert_allclose(found, expected, rtol=tolerance, atol=tolerance)  # products have the precision of the rows
+    assert_allclose(found.sum(), frame_potential(np.concatenate(sets)), rtol=tolerance)
 
 
 def test_closed_forms() -> None:
     basis = np.eye(6)
-    assert_allclose(joint_frame_potential(basis[:3], basis[3:]), (3, 3, 0), atol=0)
-    assert_allclose(joint_frame_potential(basis, 2 * basis[::-1]), (6, 6, 6), rtol=1e-15)
-    assert_allclose(joint_frame_potential(np.ones((4, 9)), -np.ones((5, 9))), (16, 25, 20), rtol=1e-12)
+    assert_allclose(frame_potentials([basis[:3], basis[3:]]), [[3, 0], [0, 3]], atol=0)
+    assert_allclose(frame_potentials([basis, 2 * basis[::-1]]), np.full((2, 2), 6), rtol=1e-15)
+    ones = frame_potentials([np.ones((4, 9)), -np.ones((5, 9))])
+    assert_allclose(ones, [[16, 20], [20, 25]], rtol=1e-12)
     with pytest.raises(MisuseError, match="zero norm"):
-        joint_frame_potential(basis, np.zeros((1, 6)))
+        frame_potentials([basis, np.zeros((1, 6))])
 
 
 def test_blind_to_rotation_scale_sign_and_order(rng: np.random.Generator) -> None:
     a, b = rng.normal(size=(5, 7)), rng.normal(size=(4, 7))
     rotation = np.linalg.qr(rng.normal(size=(7, 7)))[0]
     scaled = -3 * b[::-1] @ rotation
-    assert_allclose(joint_frame_potential(a @ rotation, scaled), joint_frame_potential(a, b), rtol=1e-12)
+    assert_allclose(frame_potentials([a @ rotation, scaled]), frame_potentials([a, b]), rtol=1e-12)
 
 
 @pytest.mark.parametrize("shapes", [(2, 3, 4), (10, 5, 20), (30, 20, 3), (6, 6, 1)])
@@ -75,13 +78,13 @@ def test_every_number_of_two_runs(runs: list[MemoryRun]) -> None:
     assert (result.runs, result.pairs) == (("memory (1)", "memory (2)"), ((0, 1),))
     for i, step in enumerate(result.steps[:2]):
         a, b = (reference.live(run.neurons("fc", step).tolist()) for run in runs)
-        joint = joint_frame_potential(np.array(a), np.array(b))
+        (first, cross), (_, second) = frame_potentials([np.array(a), np.array(b)])
         pairs = len(a) * len(b)
-        assert_allclose(result.cross[0, i, 0], joint.cross, rtol=1e-12)
-        assert_allclose(result.normalised[0, i, 0], joint.cross / pairs, rtol=1e-12)
-        assert_allclose(result.overlap[0, i, 0], joint.cross / np.sqrt(joint.first * joint.second), rtol=1e-12)
+        assert_allclose(result.cross[0, i, 0], cross, rtol=1e-12)
+        assert_allclose(result.normalised[0, i, 0], cross / pairs, rtol=1e-12)
+        assert_allclose(result.overlap[0, i, 0], cross / np.sqrt(first * second), rtol=1e-12)
         # the mean is subtracted, which costs digits
-        z = (joint.cross - pairs / 5) / np.sqrt(pairs * 8 / (25 * 7))
+        z = (cross - pairs / 5) / np.sqrt(pairs * 8 / (25 * 7))
         assert_allclose(result.z[0, i, 0], z, rtol=1e-9)
         assert_allclose(result.null_mean[0, i, 0], 1 / 5, rtol=1e-12)
     assert np.isnan([result.cross[0, 2], result.z[0, 2], result.overlap[0, 2]]).all()
@@ -106,6 +109,26 @@ def test_three_runs_make_three_pairs(rng: np.random.Generator) -> None:
     result = compute([MemoryRun({"fc": rng.normal(size=(2, 4, 3))}) for _ in range(3)])
     assert result.pairs == ((0, 1), (0, 2), (1, 2))
     assert result.cross.shape == (3, 2, 1)
+
+
+def test_many_runs_are_looked_at_in_fewer_steps_and_drawn_as_maps(rng: np.random.Generator) -> None:
+    runs = [MemoryRun({"fc": rng.normal(size=(80, 4, 3)), "out": rng.normal(size=(80, 2, 4))}) for _ in range(6)]
+    result = compute(runs)
+    assert len(result.pairs) * len(result.shown) <= 600
+    assert (result.shown[0], result.shown[-1], result.cross.shape) == (0, 79, (15, 40, 2))
+    *maps, table = charts(result)
+    assert [(type(chart), chart.layer) for chart in maps] == [(HeatMap, "fc"), (HeatMap, "out")]
+    for (a, b), z in zip(result.pairs, result.z[:, -1, 1], strict=True):
+        assert maps[1].values[a, b] == maps[1].values[b, a] == z
+    assert np.isnan(np.diag(maps[1].values)).all()
+    assert isinstance(table, Table)
+
+
+def test_few_steps_are_read_at_a_time(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = [MemoryRun({"fc": rng.normal(size=(9, 4, 3))}, block=4) for _ in range(3)]
+    whole = compute(runs)
+    monkeypatch.setattr("wdyn.analyses._runs.TOGETHER", 2 * 4 * 3 * 12)  # two steps of all three runs
+    assert_array_equal(compute(runs).cross, whole.cross)
 
 
 def test_what_has_nothing_in_common_is_refused(runs: list[MemoryRun]) -> None:

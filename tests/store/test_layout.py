@@ -60,6 +60,8 @@ def test_a_link_that_wdyn_never_writes_is_refused(link):
         ((2000, 64, 3, 3, 3), (32, 32, 3, 3, 3)),  # 37 filters fit; 64 are split evenly
         ((2000,), (32,)),
         ((5, 7), (5, 7)),
+        ((2, 512, 512, 3, 3), (2, 3, 512, 3, 3)),  # few steps, more values of each: as few chunks as of many steps
+        ((20, 300, 784), (20, 2, 784)),
         ((2000, 0, 3), None),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import reduce
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,9 @@ from wdyn.errors import MisuseError
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
+
+
+TOGETHER = 1 << 28  # bytes of weights of all runs at a time
 
 
 def distinct_names(runs: Sequence[Run]) -> list[str]:
@@ -51,3 +54,26 @@ def in_common(runs: Sequence[Run], what: str) -> tuple[list[str], Array]:
     if not len(steps):
         raise MisuseError(f"{names}: no step was recorded in all. Record them with the same schedule.")
     return layers, steps
+
+
+def in_step(runs: Sequence[Run], layer: str, steps: Array) -> Iterator[list[Array]]:
+    """Rows of a layer of all runs at each of some steps.
+
+    Args:
+        runs: R runs.
+        layer: a name that all have.
+        steps: (T,) steps that all have, increasing.
+
+    Yields:
+        At each step R arrays of (N, D). In memory are a few steps, 256 MB of them or one.
+    """
+    sizes = [run.layers[layer].rows * run.layers[layer].columns for run in runs]
+    at_once = max(1, TOGETHER // (4 * max(sum(sizes), 1)))
+    for start in range(0, len(steps), at_once):
+        chosen = [run.select(steps=steps[start : start + at_once]) for run in runs]
+        yield from map(list, zip(*(_each_step(run, layer) for run in chosen), strict=True))
+
+
+def _each_step(run: Run, layer: str) -> Iterator[Array]:
+    for _, block in run.blocks(layer):
+        yield from block

@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Chart, Lines, Table
-from wdyn.analyses._neurons import Array, alive, unit_rows
-from wdyn.analyses._runs import distinct_names, in_common
+from wdyn.analyses._charts import Chart, HeatMap, Lines, Table
+from wdyn.analyses._neurons import Array, live_rows, shown_steps, unit_rows
+from wdyn.analyses._runs import distinct_names, in_common, in_step
 from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._threads import at_once
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
 
 
-class Joint(NamedTuple):
-    """Frame potential of two sets of neurons stacked, which is `first + second + 2 * cross`.
-
-    Attributes:
-        first: frame potential of the first set, in [N, N**2].
-        second: of the second, in [M, M**2].
-        cross: sum of squared cosines between a neuron of the first and one of the second, in [0, N * M].
-    """
-
-    first: float
-    second: float
-    cross: float
+MOST_STEPS = 60
+FEW_PAIRS = 3  # with a curve of their own; more go into a map of each two runs
 
 
 class CrossNull(NamedTuple):
-    """Moments of `Joint.cross` where all directions are independent and uniform."""
+    """Moments of the sum of squared cosines between two sets where all directions are independent and uniform."""
 
     mean: Array
     variance: Array
@@ -46,6 +37,8 @@ class FramePotentialBetween(Result):
     Attributes:
         runs: R names.
         pairs: P positions in `runs`, two each, along the `index` axis.
+        shown: (T,) int64, the steps looked at, of those that all runs have: at most 60, with more than 10 pairs fewer,
+            so that all together are at most 600.
         cross: sum of squared cosines between the neurons of the two runs.
         normalised: cross / (N * M), their mean, in [0, 1].
         overlap: cross over the geometric mean of the two runs' own potentials, in [0, 1]: 1 where both use the same
@@ -57,50 +50,59 @@ class FramePotentialBetween(Result):
 
     runs: tuple[str, ...]
     pairs: tuple[tuple[int, int], ...]
-    cross: Array = measured("index", "step", "layer")
-    normalised: Array = measured("index", "step", "layer")
-    overlap: Array = measured("index", "step", "layer")
-    z: Array = measured("index", "step", "layer", unit="standard deviations")
-    null_mean: Array = measured("index", "step", "layer")
-    null_deviation: Array = measured("index", "step", "layer")
+    shown: Array
+    cross: Array = measured("index", "shown", "layer")
+    normalised: Array = measured("index", "shown", "layer")
+    overlap: Array = measured("index", "shown", "layer")
+    z: Array = measured("index", "shown", "layer", unit="standard deviations")
+    null_mean: Array = measured("index", "shown", "layer")
+    null_deviation: Array = measured("index", "shown", "layer")
 
 
-def joint_frame_potential(a: Array, b: Array) -> Joint:
-    """Frame potential of two sets of rows and of the pairs between them.
+def frame_potentials(sets: Sequence[Array]) -> Array:
+    """Sums of squared cosines within and between sets of rows; those of all together are the stacked sets' potential.
 
     Args:
-        a: (N, D) real, one neuron per row; only directions matter.
-        b: (M, D) real, the same number of inputs.
+        sets: R of (N_r, D) real, one neuron per row, the same number of inputs; only directions matter.
 
     Returns:
-        The three sums. Takes time (N + M) * D * min(N + M, D).
+        (R, R) float64, symmetric: on the diagonal each set's own frame potential, in [N, N**2], beside it the sum over
+        the pairs between two sets, in [0, N * M]. Products have the precision of the rows, float32 at least, sums
+        float64: of float32 rows, seven digits. Takes time R**2 * N**2 * D / 2, or R * N * D**2 where that is less.
 
     Raises:
         MisuseError: a row has zero norm or is not finite.
     """
-    first, second = unit_rows(a), unit_rows(b)
-    if len(first) + len(second) > first.shape[1]:  # the Gram matrices of the inputs are smaller: tr(AA' BB') = ...
-        frames = first.T @ first, second.T @ second
-        return Joint(*(float(np.vdot(x, y)) for x, y in ((frames[0],) * 2, (frames[1],) * 2, frames)))
-    stacked = np.concatenate([first, second])
-    gram, n = stacked @ stacked.T, len(first)
-    return Joint(*(float(np.vdot(part, part)) for part in (gram[:n, :n], gram[n:, n:], gram[:n, n:])))
+    unit = [unit_rows(rows).astype(np.result_type(rows.dtype, np.float32)) for rows in sets]
+    if sum(map(len, unit)) > 2 * unit[0].shape[1]:  # the Gram matrices of the inputs are less work: tr(AA' BB') = ...
+        frames = [rows.T @ rows for rows in unit]
+        return _filled(frames, lambda a, b: a * b.astype(np.float64))
+    return _filled(unit, lambda a, b: np.square(a @ b.T, dtype=np.float64))
 
 
-def cross_null(first: Array | int, second: Array | int, inputs: int) -> CrossNull:
+def _filled(parts: Sequence[Array], products: Callable[[Array, Array], Array]) -> Array:
+    found = np.empty((len(parts),) * 2)
+    pairs = list(itertools.combinations_with_replacement(range(len(parts)), 2))
+    sums = at_once(lambda pair: products(parts[pair[0]], parts[pair[1]]).sum(), pairs)
+    for (a, b), value in zip(pairs, sums, strict=True):
+        found[a, b] = found[b, a] = value
+    return found
+
+
+def cross_null(first: Array | int, second: Array | int, inputs: Array | int) -> CrossNull:
     """Exact moments of the sum over pairs between two sets when all directions are independent and uniform.
 
     A pair's squared cosine follows Beta(1/2, (d - 1)/2); any two pairs are independent, even if they share a neuron.
 
     Args:
         first: N, number of directions in one set, of any shape.
-        second: M, in the other, of the same shape.
-        inputs: d, at least 1.
+        second: M, in the other, likewise.
+        inputs: d, at least 1, of a shape that fits.
 
     Returns:
-        Mean and variance, of that shape.
+        Mean and variance, of the common shape.
     """
-    pairs, d = np.asarray(first, dtype=np.float64) * second, float(inputs)
+    pairs, d = np.asarray(first, dtype=np.float64) * second, np.asarray(inputs, dtype=np.float64)
     return CrossNull(pairs / d, pairs * 2 * (d - 1) / (d * d * (d + 2)))
 
 
@@ -112,47 +114,61 @@ def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None =
         progress: is told the share that is done, in [0, 1].
 
     Returns:
-        All numbers, with their null.
+        All numbers, with their null. In memory are the rows of one layer of all runs, a few steps at a time.
 
     Raises:
         MisuseError: fewer than two runs, or no layer or no step in common.
     """
-    names, steps = in_common(runs, "the frame potential between runs")
-    layers = {name: runs[0].layers[name].columns for name in names}
+    layers, steps = in_common(runs, "the frame potential between runs")
     pairs = tuple(itertools.combinations(range(len(runs)), 2))
-    shape = len(pairs), len(steps), len(layers)
-    numbers = {name: np.full(shape, np.nan) for name in ("cross", "overlap", "mean", "deviation", "count")}
-    chosen = [run.select(steps=steps) for run in runs]
-    for j, (layer, inputs) in enumerate(layers.items()):
-        for i, rows in enumerate(zip(*(_live(run, layer) for run in chosen), strict=True)):
-            for p, (a, b) in enumerate(pairs):
-                if len(rows[a]) and len(rows[b]):
-                    joint, law = joint_frame_potential(rows[a], rows[b]), cross_null(len(rows[a]), len(rows[b]), inputs)
-                    overlap = joint.cross / np.sqrt(joint.first * joint.second)
-                    values = joint.cross, overlap, law.mean, np.sqrt(law.variance), len(rows[a]) * len(rows[b])
-                    for name, value in zip(numbers, values, strict=True):
-                        numbers[name][p, i, j] = value
+    shown = steps[shown_steps(steps, max(2, min(MOST_STEPS, 10 * MOST_STEPS // len(pairs))))]
+    sums = np.full((len(shown), len(layers), len(runs), len(runs)), np.nan)
+    live = np.zeros((len(shown), len(layers), len(runs)), dtype=np.int64)
+    for j, layer in enumerate(layers):
+        for i, rows in enumerate(in_step(runs, layer, shown)):
+            alive = [live_rows(each) for each in rows]
+            live[i, j] = [len(each) for each in alive]
+            known = np.flatnonzero(live[i, j])
+            if len(known):
+                sums[i, j][np.ix_(known, known)] = frame_potentials([alive[r] for r in known])
             if progress is not None:
-                progress((j * len(steps) + i + 1) / (len(layers) * len(steps)))
-    cross, overlap, mean, deviation, count = numbers.values()
-    z = np.divide(cross - mean, deviation, out=np.full(shape, np.nan), where=deviation > 0)
-    called = tuple(distinct_names(runs))
+                progress((j * len(shown) + i + 1) / (len(layers) * len(shown)))
+    called, inputs = tuple(distinct_names(runs)), np.array([runs[0].layers[layer].columns for layer in layers])
     return FramePotentialBetween(
-        run=" and ".join(called), steps=steps, layers=tuple(layers), runs=called, pairs=pairs,
-        cross=cross, normalised=cross / count, overlap=overlap, z=z,
-        null_mean=mean / count, null_deviation=deviation / count,
-    )  # fmt: skip
+        run=" and ".join(called),
+        steps=steps,
+        layers=tuple(layers),
+        runs=called,
+        pairs=pairs,
+        shown=shown,
+        **_against_chance(sums, live, np.array(pairs).T, inputs),
+    )
 
 
-def _live(run: Run, layer: str) -> Iterator[Array]:
-    """The live rows of each step; one block of each run is in memory."""
-    for _, block in run.blocks(layer):
-        for vectors, live in zip(block, alive(block), strict=True):
-            yield vectors[live]
+def _against_chance(sums: Array, live: Array, pairs: Array, inputs: Array) -> dict[str, Array]:
+    """Every field of (P, T, L), of (T, L, R, R) sums and (T, L, R) neurons."""
+    a, b = pairs
+    cross, own = np.moveaxis(sums[..., a, b], -1, 0), np.moveaxis(np.diagonal(sums, axis1=-2, axis2=-1), -1, 0)
+    n = np.moveaxis(live, -1, 0)
+    count = np.where(np.isfinite(cross), n[a] * n[b], np.nan)
+    law = cross_null(n[a], n[b], inputs)
+    deviation = np.sqrt(law.variance)
+    return {
+        "cross": cross,
+        "normalised": cross / count,
+        "overlap": cross / np.sqrt(own[a] * own[b]),
+        "z": np.divide(cross - law.mean, deviation, out=np.full(cross.shape, np.nan), where=deviation > 0),
+        "null_mean": law.mean / count,
+        "null_deviation": deviation / count,
+    }
 
 
 def charts(result: FramePotentialBetween) -> list[Chart]:
-    """For each pair of runs the mean squared cosine against its null and z, then a table of the ends."""
+    """Of up to 3 pairs the mean squared cosine against its null and z, of more a map of each layer; then the ends."""
+    return [*(_curves(result) if len(result.pairs) <= FEW_PAIRS else _maps(result)), _ends(result)]
+
+
+def _curves(result: FramePotentialBetween) -> list[Chart]:
     found: list[Chart] = []
     for p, (a, b) in enumerate(result.pairs):
         who, chance = f"{result.runs[a]} and {result.runs[b]}", {"chance": 0.0, "2 sd": 2.0}
@@ -164,12 +180,29 @@ def charts(result: FramePotentialBetween) -> list[Chart]:
             _lines(result, overlap, f"Overlap of directions of {who}", "cross / √(FP · FP)"),
             _lines(result, z, f"{who} against chance", "standard deviations above chance", reference=chance),
         ]
-    return [*found, _ends(result)]
+    return found
+
+
+def _maps(result: FramePotentialBetween) -> list[Chart]:
+    """Of each layer how far each two runs are above chance, at the last step."""
+    found: list[Chart] = []
+    for j, layer in enumerate(result.layers):
+        square = np.full((len(result.runs),) * 2, np.nan)  # the diagonal stays blank: a run is itself
+        for (a, b), z in zip(result.pairs, result.z[:, -1, j], strict=True):
+            square[a, b] = square[b, a] = z
+        found.append(
+            HeatMap(
+                title=f"Each two runs against chance at step {result.shown[-1]}", x=np.arange(len(square)),
+                values=square, rows=list(result.runs), columns=list(result.runs), x_label="run", row_label="run",
+                value_label="standard deviations above chance", diverging=True, layer=layer,
+            )
+        )  # fmt: skip
+    return found
 
 
 def _lines(result: FramePotentialBetween, values: Array, title: str, label: str, **more: Any) -> Lines:
     y = dict(zip(result.layers, values.T, strict=True))
-    return Lines(title=title, x=result.steps, y=y, x_label="optimizer step", y_label=label, **more)
+    return Lines(title=title, x=result.shown, y=y, x_label="optimizer step", y_label=label, **more)
 
 
 def _ends(result: FramePotentialBetween) -> Table:
@@ -182,7 +215,7 @@ def _ends(result: FramePotentialBetween) -> Table:
     for name, values in (("overlap", result.overlap), ("z", result.z)):
         for end, i in (("first", 0), ("last", -1)):
             columns[f"{name}, {end}"] = [float(values[p, i, j]) for p, j in places]
-    return Table(title=f"Step {result.steps[0]} against step {result.steps[-1]}", columns=columns)
+    return Table(title=f"Step {result.shown[0]} against step {result.shown[-1]}", columns=columns)
 
 
 ANALYSIS = Analysis(

@@ -21,7 +21,7 @@ from wdyn.analyses._graph_layer import (
 )
 from wdyn.analyses._groups import FALSE_CLAIM, spaced
 from wdyn.analyses._neurons import shown_steps
-from wdyn.analyses._runs import distinct_names, in_common
+from wdyn.analyses._runs import distinct_names, in_common, in_step
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
@@ -102,15 +102,17 @@ def compute(
     """
     layers, steps = in_common(runs, "the similarity graph between runs")
     shown = steps[shown_steps(steps, MOST_STEPS)]
-    chosen, at_most = [run.select(steps=shown) for run in runs], edges_per_step(len(layers), len(shown))
+    at_most = edges_per_step(len(layers), len(shown))
     nodes: dict[str, list[Array]] = {}
     graphs = {}
     for i, layer in enumerate(layers):
         nodes[layer] = [spaced(run.layers[layer].rows, max(1, MOST_NODES // len(runs))) for run in runs]
-        graphs[layer] = layer_graph(
-            _stacked(chosen, layer, nodes[layer]), _owners(nodes[layer]), len(shown),
-            at_most=at_most, rng=np.random.default_rng(seed),
-        )  # fmt: skip
+        rows = (
+            np.concatenate([each[kept] for each, kept in zip(now, nodes[layer], strict=True)])
+            for now in in_step(runs, layer, shown)
+        )
+        rng = np.random.default_rng(seed)
+        graphs[layer] = layer_graph(rows, _owners(nodes[layer]), len(shown), at_most=at_most, rng=rng)
         if progress:
             progress((i + 1) / len(layers))
     return _assemble(runs, steps, shown, nodes=nodes, graphs=graphs)
@@ -118,18 +120,6 @@ def compute(
 
 def _owners(nodes: list[Array]) -> Array:
     return np.repeat(np.arange(len(nodes)), [len(each) for each in nodes])
-
-
-def _stacked(chosen: list[Run], layer: str, nodes: list[Array]) -> Iterator[Array]:
-    """All runs' rows at each step; one block of each run is in memory."""
-
-    def rows(run: Run, kept: Array) -> Iterator[Array]:
-        for _, block in run.blocks(layer):
-            for vectors in block:
-                yield vectors[kept]
-
-    for parts in zip(*map(rows, chosen, nodes), strict=True):
-        yield np.concatenate(parts)
 
 
 def _assemble(

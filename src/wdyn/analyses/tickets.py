@@ -14,6 +14,7 @@ from wdyn.analyses._false_discovery import adjusted
 from wdyn.analyses._overlap import Overlap, chance_variance, together
 from wdyn.analyses._runs import distinct_names
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
+from wdyn.analyses._threads import at_once
 from wdyn.analyses._ticket_charts import ticket_charts
 from wdyn.analyses._ticket_layers import NULLS, SIGNS, LayerComparison, compare_layer
 from wdyn.analyses._ticket_runs import Member, mismatch, other_classes, other_data, sparse_members
@@ -118,7 +119,7 @@ def compute(runs: Sequence[Run], *, seed: int = 0, progress: Callable[[float], o
         progress: called with the share of the work done.
 
     Returns:
-        All numbers; in memory are masks, signs and initial magnitudes of one layer at a time.
+        All numbers; in memory are masks, signs and initial magnitudes of up to four layers at a time.
 
     Raises:
         MisuseError: a run is dense and does not say so, fewer than two are pruned, or no layer can be compared.
@@ -129,9 +130,13 @@ def compute(runs: Sequence[Run], *, seed: int = 0, progress: Callable[[float], o
     gaps = _mismatches(members, pairs, layers)
     if len(gaps) == len(pairs) * len(layers):
         raise MisuseError(f"no layer of {members[0].name} can be compared. {gaps[0][1]}: {gaps[0][2]}.")
+
+    def compared(j: int) -> LayerComparison:
+        return compare_layer(members, pairs, layers[j], rng=np.random.default_rng([seed, j]))
+
     found = {}
-    for j, layer in enumerate(layers):
-        found[layer] = compare_layer(members, pairs, layer, rng=np.random.default_rng([seed, j]))
+    for j, of_layer in enumerate(at_once(compared, range(len(layers)))):
+        found[layers[j]] = of_layer
         if progress is not None:
             progress((j + 1) / len(layers))
     notes += [warning for a, b in pairs if (warning := other_classes(members[a], members[b]))]

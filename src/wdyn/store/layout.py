@@ -66,20 +66,22 @@ def chunk_shape(shape: Sequence[int], itemsize: int) -> tuple[int, ...] | None:
         itemsize: bytes per value.
 
     Returns:
-        Steps and values per axis of a chunk: 32 steps of about 1,024 values; of a parameter so big that 32 steps take
-        more than `BLOCK_BYTES`, fewer steps of more values. None for a dataset without a value, which is not chunked.
+        Steps and values per axis of a chunk: 32 steps of about 1,024 values; of a run of fewer steps, or a parameter so
+        big that 32 steps take more than `BLOCK_BYTES`, fewer steps of more values. None for a dataset without a value,
+        which is not chunked.
     """
     if 0 in shape:
         return None
     steps = STEPS_PER_CHUNK
     while steps > 1 and steps * math.prod(shape[1:]) * itemsize > BLOCK_BYTES:
         steps //= 2
+    steps = min(steps, shape[0])
     room = VALUES_PER_STEP * STEPS_PER_CHUNK // steps
     chunks: list[int] = []
     for axis in reversed(shape[1:]):
         chunks.insert(0, _evenly(axis, room))
         room = max(1, room // axis)
-    return (min(steps, shape[0]), *chunks)
+    return (steps, *chunks)
 
 
 def _evenly(length: int, most: int) -> int:
