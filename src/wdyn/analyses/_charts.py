@@ -203,6 +203,9 @@ class GraphThroughTime:
         group_label: what the colour means.
         caption: facts the reader must know, such as what was left out.
         layer: the layer it belongs to.
+        chance: (T,) cosine that as many random directions reach at a pair in 1 of 100 cases; NaN where that has no
+            meaning. None where nothing is known of it.
+        runs: names of the runs where a group is a run; neurons of different runs may then share a number.
     """
 
     title: str
@@ -217,6 +220,8 @@ class GraphThroughTime:
     group_label: str
     caption: str
     layer: str
+    chance: Array | None = None
+    runs: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -168,6 +168,7 @@ def graph_chart(
     neurons: Array,
     groups: Array,
     labels: Sequence[str],
+    runs: Sequence[str] = (),
 ) -> GraphThroughTime:
     """The picture of a layer's graph.
 
@@ -178,6 +179,7 @@ def graph_chart(
         neurons: (N,) number of each node's neuron.
         groups: (N,) colour of each node, -1 for none.
         labels: title, what the colour means, and what else the caption should say, which may be empty.
+        runs: their names, where the colour is the run.
 
     Returns:
         The chart. Its caption says what was left out.
@@ -187,7 +189,7 @@ def graph_chart(
     return GraphThroughTime(
         title=title, steps=steps, neurons=neurons, radius=graph.norms, edges=edges, sigma=graph.sigma,
         lowest=LOWEST_CUTOFF, xy=graph.xy, groups=groups, group_label=group_label,
-        caption=_facts(graph.sigma, edges) + more, layer=layer,
+        caption=_facts(graph.sigma, edges) + more, layer=layer, chance=graph.claim, runs=runs,
     )  # fmt: skip
 
 

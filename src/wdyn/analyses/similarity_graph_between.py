@@ -166,7 +166,7 @@ def charts(result: SimilarityGraphBetween) -> list[Chart]:
         graphs.append(
             graph_chart(
                 layer, result.shown, graph, neurons=result.neurons[layer], groups=result.owners[layer],
-                labels=("Similarity graph of all runs", "run", f" Runs: {names}.{more}"),
+                labels=("Similarity graph of all runs", "run", f" Runs: {names}.{more}"), runs=result.runs,
             )
         )  # fmt: skip
     ends = zip(result.layers, result.distance_low.T, result.distance_high.T, strict=True)

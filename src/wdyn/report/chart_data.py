@@ -19,6 +19,7 @@ from wdyn.analyses._charts import (
     Table,
 )
 from wdyn.report.codec import Array, Blocks, Ref, extent, quantise, real
+from wdyn.report.edge_data import edge_histories
 from wdyn.report.plain import plain
 from wdyn.report.thin import thin_columns, thin_lines
 
@@ -147,10 +148,22 @@ def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
 
 
 def _graph(chart: GraphThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
-    """A table, until the page has a view for graphs; `wdyn figures` draws them."""
-    columns = {"step": plain(np.asarray(chart.steps)), "edges": [len(edges.weight) for edges in chart.edges]}
-    heaviest = [float(edges.weight.max(initial=0.0)) for edges in chart.edges]
-    return _table(Table(chart.title, {**columns, "heaviest edge": heaviest}), blocks)
+    steps, neurons, xy = np.asarray(chart.steps), np.asarray(chart.neurons), np.asarray(chart.xy)
+    radius = np.asarray(chart.radius, dtype=np.float64)
+    _expect(radius.shape == (len(steps), len(neurons)), f"graph {chart.title!r}: steps and neurons do not fit radius")
+    live = np.where(radius > 0, radius, np.nan)  # a neuron without length has no direction either
+    largest = extent(live)[1]
+    edges, limits = edge_histories(chart), [extent(xy[:, axis]) for axis in (0, 1)]
+    places = np.stack([quantise(xy[:, axis], *limits[axis], np.uint16) for axis in (0, 1)])  # (2, N)
+    return "graph", {
+        "steps": plain(steps), "neurons": blocks.add(neurons.astype(np.int32)),
+        "radius": blocks.add(quantise(live, 0.0, largest, np.uint8), delta=True), "largest": largest,
+        "pairs": blocks.add(edges.pairs.astype(np.int32), delta=True), "codes": blocks.add(edges.codes),
+        "low": edges.low, "high": edges.high, "sigma": plain(chart.sigma), "places": blocks.add(places),
+        "limits": limits, "groups": blocks.add(np.asarray(chart.groups, dtype=np.int32)),
+        "group_label": chart.group_label, "runs": list(chart.runs), "caption": chart.caption,
+        "chance": None if chart.chance is None else plain(np.asarray(chart.chance)),
+    }  # fmt: skip
 
 
 def _along(values: Any, axis: Any, label: str) -> Array:

@@ -29,6 +29,7 @@ PARTS = Path(__file__).with_name("page")
 SCRIPTS = (
     "codec", "text", "state", "colour", "legend", "canvas",
     "points", "matrix", "heat", "history",
+    "graph_edges", "graph_force", "graph_draw", "graph_colour", "graph_drag", "graph_controls", "graph_words", "graph",
     "axes", "plot", "switches", "lines", "bars", "table",
     "picture", "save", "slots",
     "neuron",
@@ -37,7 +38,7 @@ SCRIPTS = (
 
 STYLES = ("style", "graph", "neuron", "charts")
 
-THROUGH_TIME = ("points", "matrix")
+THROUGH_TIME = ("points", "matrix", "graph")
 SLIDER_STEPS = 200
 
 

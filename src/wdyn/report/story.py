@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from wdyn.report.sections import Section
 
 STORY = (
-    "umap", "pca", "similarity", "metrics", "frame_potential", "clusters", "norms",
+    "umap", "pca", "similarity", "similarity_graph", "metrics", "frame_potential", "clusters", "norms",
     "ticket_scores", "tickets", "aligned_tickets", "barrier",
 )  # fmt: skip
 

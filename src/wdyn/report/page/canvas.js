@@ -54,6 +54,17 @@ function onPointer(canvas, pick) {
   });
 }
 
+// arrow keys go through the numbers of neurons
+function onArrows(canvas, numbers) {
+  canvas.addEventListener("keydown", (event) => {
+    const turn = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key], all = numbers();
+    if (!turn || !all.length) return;
+    const i = all.indexOf(state.neuron);
+    choose({neuron: all[i < 0 ? (turn > 0 ? 0 : all.length - 1) : (i + turn + all.length) % all.length]});
+    event.preventDefault();
+  });
+}
+
 function refreshTip() {
   if (pointed) pointed();
 }

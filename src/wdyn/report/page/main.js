@@ -25,7 +25,7 @@ async function start() {
     refreshTip();
   };
   watch(redraw);
-  slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true));
+  slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true)); // a graph waits until it is seen
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   watchVisible(slots);
   followSystem(slots);

@@ -11,7 +11,7 @@ function pointsView(body, store) {
 
   onResize(body, draw);
   onPointer(canvas, (x, y) => pickPoint(view, x, y));
-  onKeys(canvas, view);
+  onArrows(canvas, () => view.data.neurons);
 
   return {
     show(chart) {
@@ -56,7 +56,7 @@ function groupLegend(data) {
   const groups = [...counts.keys()].sort((a, b) => (a < 0) - (b < 0) || a - b);
   if (groups.length < 2) return element("span");
   const items = groups.slice(0, 16).map((group) => ({
-    label: `${group < 0 ? "none" : group} (${counts.get(group)})`, colour: groupColour(group),
+    label: `${group < 0 ? "none" : data.names?.[group] ?? group} (${counts.get(group)})`, colour: groupColour(group),
     mark: group >= GROUPS ? "ring" : "dot",
   }));
   const more = groups.length > 16 ? ` and ${groups.length - 16} smaller` : "";
@@ -183,17 +183,6 @@ function pointTells(data, neuron) {
   if (i < 0) return [[data.groupLabel, `not among the ${wholeNumber(data.count)} neurons drawn`]];
   const placed = Number.isFinite(data.x(t, i));
   return [[data.groupLabel, data.groups[i] < 0 ? "none" : data.groups[i], {note: placed ? "" : "no direction at this step"}]];
-}
-
-function onKeys(canvas, view) {
-  canvas.addEventListener("keydown", (event) => {
-    const turn = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key];
-    if (turn && view.data.count) {
-      const {neurons, count} = view.data, i = neurons.indexOf(state.neuron);
-      choose({neuron: neurons[i < 0 ? (turn > 0 ? 0 : count - 1) : (i + turn + count) % count]});
-      event.preventDefault();
-    }
-  });
 }
 
 function pointsTable(view) {

@@ -1,6 +1,7 @@
 // A slot is one place on the page. It shows the chart of the picked layer and a table of its numbers.
 
-const VIEWS = {points: pointsView, matrix: matrixView, heat: heatView, lines: linesView, bars: barsView, table: tableView};
+const THROUGH_TIME = ["points", "matrix", "graph"]; // their numbers are those of the step
+const VIEWS = {points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lines: linesView, bars: barsView, table: tableView};
 
 function makeSlot(slot, store) {
   const figure = document.getElementById(slot.id), body = figure.querySelector(".body");
@@ -26,7 +27,7 @@ function updateSlot(made, changed) {
   if (view.render && made.stale) view.render().catch(showTrouble);
   made.stale = false;
   view.update();
-  if (made.details?.open && (made.listed !== made.chart || slot.kind === "points" || slot.kind === "matrix")) fillTable(made);
+  if (made.details?.open && (made.listed !== made.chart || THROUGH_TIME.includes(slot.kind))) fillTable(made);
 }
 
 function showChart(made) {

@@ -1,0 +1,59 @@
+"""Edges of a graph through time → whole codes for the page; page/graph_edges.js is the way back."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from wdyn.analyses._charts import GraphThroughTime
+from wdyn.report.codec import Array
+
+TOP = 254
+"""Places of the page's cutoff, evenly spaced in cosine, less one: code 1 + k is an edge from place k on down."""
+
+
+class EdgeHistories(NamedTuple):
+    """Every pair that has an edge at some step: P pairs, T steps, N nodes.
+
+    Attributes:
+        pairs: (P,) int64, i * N + j with i < j, rising.
+        codes: (P, T) uint8, 0 where there is no edge, else 1 + the highest cutoff place that the edge passes. A pair's
+            steps stand together, where they repeat most.
+        low: cosine at cutoff place 0.
+        high: cosine at cutoff place 254, the largest there is.
+    """
+
+    pairs: Array
+    codes: Array
+    low: float
+    high: float
+
+
+def edge_histories(chart: GraphThroughTime) -> EdgeHistories:
+    """All edges of a graph; exact to the pair at every cutoff the page offers.
+
+    Args:
+        chart: the graph.
+
+    Raises:
+        ValueError: as many sets of edges as steps are needed.
+    """
+    if len(chart.edges) != len(chart.steps):
+        raise ValueError(f"graph {chart.title!r} has {len(chart.edges)} sets of edges for {len(chart.steps)} steps")
+    count = len(chart.neurons)
+    ends = [(np.minimum(each.i, each.j) * count + np.maximum(each.i, each.j)).astype(np.int64) for each in chart.edges]
+    cosine = [edge_cosines(each.weight, chart.sigma) for each in chart.edges]
+    pairs = np.unique(np.concatenate([*ends, np.empty(0, dtype=np.int64)]))
+    low = float(edge_cosines(np.array([chart.lowest]), chart.sigma)[0]) if len(pairs) else 0.0
+    high = max((float(each.max(initial=low)) for each in cosine), default=low)
+    codes = np.zeros((len(pairs), len(chart.steps)), dtype=np.uint8)
+    for t, (at, values) in enumerate(zip(ends, cosine, strict=True)):
+        share = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.ones(len(values))
+        codes[np.searchsorted(pairs, at), t] = 1 + np.floor(TOP * share)
+    return EdgeHistories(pairs, codes, low, high)
+
+
+def edge_cosines(weight: Array, sigma: float) -> Array:
+    """The cosine that an edge's weight stands for, 1 - 2 sigma sqrt(ln(1 / weight)), as float64."""
+    return 1.0 - 2.0 * sigma * np.sqrt(np.log(1.0 / np.minimum(np.asarray(weight, dtype=np.float64), 1.0)))

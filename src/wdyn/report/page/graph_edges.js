@@ -1,0 +1,80 @@
+// A graph's numbers: edges at a step and a cutoff, and what hangs together. The way back from report/edge_data.py.
+
+const PLACES = 254; // places of the cutoff, evenly spaced in cosine, less one
+
+function decodeGraph(chart, store) {
+  const read = (ref) => readBlock(store, ref), neurons = read(chart.neurons), count = neurons.length;
+  const radius = read(chart.radius), places = read(chart.places), pairs = read(chart.pairs);
+  const coordinate = (axis, i) => valueOf(places[axis * count + i], 65535, ...chart.limits[axis]);
+  return {
+    count, neurons, times: chart.steps.length, steps: chart.steps, groups: read(chart.groups), groupLabel: chart.group_label, runs: chart.runs,
+    from: Int32Array.from(pairs, (pair) => Math.floor(pair / count)), to: Int32Array.from(pairs, (pair) => pair % count),
+    codes: read(chart.codes), low: chart.low, high: chart.high, sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
+    numbers: [...new Set(neurons)].sort((a, b) => a - b),
+    isLive: (t, i) => radius[t * count + i] !== 255,
+    share: (t, i) => (radius[t * count + i] % 255) / 254,
+    norm: (t, i) => valueOf(radius[t * count + i], 255, 0, chart.largest),
+    start: (i) => [coordinate(0, i), coordinate(1, i)],
+  };
+}
+
+// edges that pass the cutoff; `at` is the highest place that an edge passes
+function edgesAt(data, t, place) {
+  const found = {from: [], to: [], at: []};
+  for (let p = 0; p < data.from.length; p++) {
+    const code = data.codes[p * data.times + t];
+    if (code <= place) continue; // 0 is no edge, place k takes codes from 1 + k on
+    found.from.push(data.from[p]);
+    found.to.push(data.to[p]);
+    found.at.push(code - 1);
+  }
+  return {...found, count: found.at.length, degree: degrees(found, data.count)};
+}
+
+function degrees({from, to}, count) {
+  const degree = new Int32Array(count);
+  for (const ends of [from, to]) ends.forEach((i) => degree[i]++);
+  return degree;
+}
+
+function cosineOf(data, place) {
+  return data.low + (place * (data.high - data.low)) / PLACES;
+}
+
+function weightOf(data, place) {
+  const distance = (1 - cosineOf(data, place)) / 2;
+  return data.sigma > 1e-12 ? Math.exp(-((distance / data.sigma) ** 2)) : 1; // all neurons coincide
+}
+
+// the cutoff to begin with: what chance does not give at the last step, or everything where that leaves no edge
+function firstPlace(data) {
+  const last = data.times - 1, chance = data.chance?.[last] ?? null;
+  if (chance === null || !(data.high > data.low)) return 0;
+  const place = Math.ceil((PLACES * (chance - data.low)) / (data.high - data.low));
+  return place > 0 && place <= PLACES && edgesAt(data, last, place).count ? place : 0;
+}
+
+// connected components of the live nodes, those of a single node among them
+function componentsOf(data, t, edges) {
+  const parent = Int32Array.from({length: data.count}, (_, i) => i), size = new Map();
+  for (let k = 0; k < edges.count; k++) parent[rootOf(parent, edges.from[k])] = rootOf(parent, edges.to[k]);
+  for (let i = 0; i < data.count; i++) {
+    if (data.isLive(t, i)) size.set(rootOf(parent, i), (size.get(rootOf(parent, i)) ?? 0) + 1);
+  }
+  const sizes = [...size.values()];
+  return {count: sizes.length, single: sizes.filter((each) => each === 1).length, largest: Math.max(0, ...sizes)};
+}
+
+function rootOf(parent, node) {
+  while (parent[node] !== node) node = parent[node] = parent[parent[node]];
+  return node;
+}
+
+function neighboursOf(edges, i) {
+  const found = [];
+  for (let k = 0; k < edges.count; k++) {
+    if (edges.from[k] === i) found.push(edges.to[k]);
+    else if (edges.to[k] === i) found.push(edges.from[k]);
+  }
+  return found;
+}
