@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 import click
 
-from wdyn_cli.choices import RUN_FILE, FilePath, analysis_options
+from wdyn_cli.choices import RUN_FILE, TABLES, FilePath, analysis_options
+from wdyn_cli.more import say_more
 from wdyn_cli.progress import progress
 from wdyn_cli.replayed import evaluate_with
 
@@ -21,6 +22,7 @@ from wdyn_cli.replayed import evaluate_with
 @click.option(
     "-o", "--output", type=FilePath(path_type=Path), help="File; default reports/<run name>.<html, pdf or json>"
 )
+@TABLES
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def analyze(
     run_file: Path,
@@ -32,6 +34,7 @@ def analyze(
     quick: bool,
     seed: int,
     output: Path | None,
+    tables: bool,
     show: bool,
 ) -> None:
     """Analyse RUN_FILE and write a page, the same as PDF, or its numbers as JSON."""
@@ -40,8 +43,10 @@ def analyze(
     with progress() as tell:
         written = build_report(
             run_file, kind=report, only=only, layers=layers, steps=steps, quick=quick, seed=seed, jobs=jobs,
-            evaluate=evaluate_with(), out=output, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
+            evaluate=evaluate_with(), out=output, tables=tables, command=shlex.join(["wdyn", *sys.argv[1:]]),
+            progress=tell,
         )  # fmt: skip
     click.echo(written)
+    say_more(written, html=report == "html", tables=tables)
     if show:
         click.launch(str(written))

@@ -31,6 +31,7 @@ ONLY = click.option(
 LAYERS = click.option("--layers", multiple=True, metavar="GLOB", help="Only layers of this name (repeatable).")
 JOBS = click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Processes to work in.")
 SEED = click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Of everything random.")
+TABLES = click.option("--tables", is_flag=True, help="Also the numbers as CSV files, in a folder beside the report.")
 QUICK = click.option("--quick", is_flag=True, help="At most 40 steps, PCA in place of UMAP: seconds.")
 
 

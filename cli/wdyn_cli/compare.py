@@ -9,7 +9,8 @@ from typing import Literal
 
 import click
 
-from wdyn_cli.choices import JOBS, LAYERS, SEED, FilePath
+from wdyn_cli.choices import JOBS, LAYERS, SEED, TABLES, FilePath
+from wdyn_cli.more import say_more
 from wdyn_cli.progress import progress
 from wdyn_cli.replayed import evaluate_with
 
@@ -22,6 +23,7 @@ from wdyn_cli.replayed import evaluate_with
 @JOBS
 @SEED
 @click.option("-o", "--output", type=FilePath(path_type=Path), help="File; default reports/<names joined>.html")
+@TABLES
 @click.option("--open", "show", is_flag=True, help="Open the page in the browser.")
 def compare(
     run_files: tuple[Path, ...],
@@ -31,6 +33,7 @@ def compare(
     jobs: int,
     seed: int,
     output: Path | None,
+    tables: bool,
     show: bool,
 ) -> None:
     """Compare runs, winning tickets above all, and write a page, the same as PDF, or the numbers as JSON."""
@@ -39,8 +42,9 @@ def compare(
     with progress() as tell:
         written = build_comparison(
             run_files, kind=report, only=only, layers=layers, seed=seed, jobs=jobs, evaluate=evaluate_with(),
-            out=output, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
+            out=output, tables=tables, command=shlex.join(["wdyn", *sys.argv[1:]]), progress=tell,
         )  # fmt: skip
     click.echo(written)
+    say_more(written, html=report == "html", tables=tables)
     if show:
         click.launch(str(written))

@@ -98,6 +98,15 @@ def test_figures_are_as_wide_as_asked(run_file: Path) -> None:
         assert not any("<text" in text for text in drawn)  # letters are outlines, so no font is missing anywhere
 
 
+def test_the_size_of_a_page_and_the_place_of_its_tables_are_said_on_stderr(run_file: Path) -> None:
+    done = call("analyze", run_file, "--only", "metrics", "--tables")
+    assert done.stdout == "reports/a.html\n"
+    assert "reports/a.html: 2." in done.stderr
+    assert "MB; largest: chart library" in done.stderr
+    assert "tables: reports/a-tables" in done.stderr
+    assert Path("reports/a-tables/metrics.csv").read_text().startswith("run,step,layer,neuron,index,metric,value\n")
+
+
 def test_analyze_writes_pdf(run_file: Path) -> None:
     done = call("analyze", run_file, "--report", "pdf", "--only", "frame_potential")
     assert (done.exit_code, done.stdout) == (0, "reports/a.pdf\n")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 Axis = Literal["step", "shown", "layer", "neuron", "index", "metric"]
+TIDY_COLUMNS = ("run", "step", "layer", "neuron", "index", "metric", "value")
 Need = Literal["layers", "metrics", "sample", "masks", "evaluate"]
 
 
@@ -65,8 +66,7 @@ class Result:
             import pandas
         except ImportError as error:
             raise MissingExtraError("to_dataframe needs pandas. Install it with: pip install 'wdyn[data]'") from error
-        columns = ["run", "step", "layer", "neuron", "index", "metric", "value"]
-        frame = pandas.DataFrame(tidy_rows(self), columns=columns)
+        frame = pandas.DataFrame(tidy_rows(self), columns=list(TIDY_COLUMNS))
         return frame if frame["index"].notna().any() else frame.drop(columns="index")
 
     def plot(self, ax: Axes | None = None) -> Axes:

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from wdyn.errors import MisuseError
 from wdyn.places import default_comparison, default_report
 from wdyn.report.analysing import Steps, analysed, choose_analyses, compared, opened_runs
+from wdyn.report.csv_tables import write_tables
 from wdyn.report.jobs import Progress
 from wdyn.report.provenance import comparison_provenance, provenance
 from wdyn.report.sections import Evaluate, Section
@@ -32,6 +33,7 @@ def build_report(
     mode: Mode = "zero",
     jobs: int = 1,
     out: str | Path | None = None,
+    tables: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> Path:
@@ -49,6 +51,7 @@ def build_report(
         mode: what happens to a unit that goes, see `wdyn.scores.Mode`.
         jobs: number of processes; with 1 all is done in this one.
         out: path of the report; `reports/<run name>.<kind>` when None. Missing folders are made.
+        tables: whether to write the numbers as CSV too, one file per analysis, in `<name of the report>-tables`.
         command: the command line, shown in the provenance.
         progress: called with a label and the fraction done in [0, 1].
 
@@ -82,6 +85,8 @@ def build_report(
     ):
         facts = provenance(found.whole, found.run, command=command, seed=seed)
         write(render(facts, found.sections, found.run.steps.tolist()))
+        if tables:
+            write_tables(target, found.sections, keep=[run_file])
     return target
 
 
@@ -95,6 +100,7 @@ def build_comparison(
     evaluate: Evaluate | None = None,
     jobs: int = 1,
     out: str | Path | None = None,
+    tables: bool = False,
     command: str = "",
     progress: Progress | None = None,
 ) -> Path:
@@ -109,6 +115,7 @@ def build_comparison(
         evaluate: run -> evaluator, as for `build_report`.
         jobs: number of processes.
         out: path of the report; `reports/<names joined by "-and-">.<kind>` when None.
+        tables: whether to write the numbers as CSV too, one file per analysis, in `<name of the report>-tables`.
         command: the command line, shown in the provenance.
         progress: called with a label and the fraction done in [0, 1].
 
@@ -130,6 +137,8 @@ def build_comparison(
             found = compared(opened, chosen, layers=layers, seed=seed, evaluate=evaluate, jobs=jobs, progress=progress)
             facts = comparison_provenance(opened.wholes, found.runs, names=opened.names, command=command, seed=seed)
             write(render(facts, found.sections, facts["steps"]))
+            if tables:
+                write_tables(target, found.sections, keep=files)
     return target
 
 

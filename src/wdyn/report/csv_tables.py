@@ -1,0 +1,56 @@
+"""The measured numbers as CSV files beside a report: one tidy table per analysis."""
+
+from __future__ import annotations
+
+import csv
+import io
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+from wdyn.analyses._spec import TIDY_COLUMNS, tidy_rows
+from wdyn.report.sections import Section
+from wdyn.report.write import replacing
+
+
+def tables_folder(report: Path) -> Path:
+    """Where the tables of a report stand: `<name of the report>-tables` beside it."""
+    return report.with_name(f"{report.stem}-tables")
+
+
+def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Path]) -> list[Path]:
+    """Write `<analysis>.csv` for each analysis that has a result.
+
+    Args:
+        report: path of the report they belong to.
+        sections: its sections.
+        keep: run files, which no table may replace.
+
+    Returns:
+        Paths of the files. Equal sections give equal bytes.
+
+    Raises:
+        OutputError: a file cannot be written; it was not left behind half.
+    """
+    written = []
+    for section in sections:
+        if section.result is None:
+            continue
+        path = tables_folder(report) / f"{section.name}.csv"
+        try:
+            table = _table(section)
+        except Exception as error:  # a plugin's result that breaks its promise costs its own table only
+            warnings.warn(f"{section.title} gives no table: {error}", RuntimeWarning, stacklevel=3)
+            continue
+        with replacing(path, keep=keep) as write:
+            write(table)
+        written.append(path)
+    return written
+
+
+def _table(section: Section) -> bytes:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(TIDY_COLUMNS)
+    writer.writerows(tidy_rows(section.result))
+    return text.getvalue().encode("utf-8", "backslashreplace")
