@@ -68,13 +68,13 @@ def frame_potentials(sets: Sequence[Array]) -> Array:
     Returns:
         (R, R) float64, symmetric: on the diagonal each set's own frame potential, in [N, N**2], beside it the sum over
         the pairs between two sets, in [0, N * M]. Products have the precision of the rows, float32 at least, sums
-        float64: of float32 rows, seven digits. Takes time R**2 * N**2 * D / 2, or R * N * D**2 where that is less.
+        float64: of float32 rows, seven digits. Takes time R**2 * N**2 * D / 2, or R * N * D**2 where D < N.
 
     Raises:
         MisuseError: a row has zero norm or is not finite.
     """
     unit = [unit_rows(rows).astype(np.result_type(rows.dtype, np.float32)) for rows in sets]
-    if sum(map(len, unit)) > 2 * unit[0].shape[1]:  # the Gram matrices of the inputs are less work: tr(AA' BB') = ...
+    if sum(map(len, unit)) > len(unit) * unit[0].shape[1]:  # the Gram matrices of the inputs are smaller: tr(A'A B'B)
         frames = [rows.T @ rows for rows in unit]
         return _filled(frames, lambda a, b: a * b.astype(np.float64))
     return _filled(unit, lambda a, b: np.square(a @ b.T, dtype=np.float64))
