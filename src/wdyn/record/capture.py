@@ -143,7 +143,11 @@ class Camera:
     def trained_by(self, optimizer: Optimizer) -> bool:
         """Whether an optimizer owns a parameter of the model."""
         owned = self._owned if self._initial is None else self._parameters()
-        return any(id(parameter) in owned for group in optimizer.param_groups for parameter in group["params"])
+        for group in optimizer.param_groups:  # asked twice in each update, so without a generator
+            for parameter in group["params"]:
+                if id(parameter) in owned:
+                    return True
+        return False
 
     def _parameters(self) -> frozenset[int]:
         return frozenset(id(parameter) for parameter in self._model.parameters())

@@ -55,15 +55,14 @@ class OptimizerHooks:
         self._before()
         if self._only is not None and optimizer is not self._only:
             return
-        calls = _calls(sys._getframe(1))
-        own = next(calls)
+        frame = _step_of(sys._getframe(1))
         if self._running:  # of these, a step that raised is on the stack no more
-            around = set(calls)
+            around = set(_calls(frame.f_back))
             self._running = [call for call in self._running if call in around]
-        self._running.append(own)
+        self._running.append(_call(frame))
 
     def _end(self, optimizer: Optimizer, *_: Any) -> None:
-        own = next(_calls(sys._getframe(1)))
+        own = _call(_step_of(sys._getframe(1)))
         if own in self._running:
             del self._running[self._running.index(own) :]
             if not self._running:
@@ -75,12 +74,22 @@ class OptimizerHooks:
 _Call = tuple[int, CodeType]
 
 
-def _calls(frame: FrameType | None) -> Iterator[_Call]:
-    """The calls on the stack, innermost first, without those that torch.compiler.disable puts before a hook."""
+def _step_of(frame: FrameType | None) -> FrameType:
+    """The call that runs a hook; torch.compiler.disable puts its own in between."""
     while frame is not None and frame.f_globals.get("__name__", "").startswith("torch._dynamo"):
         frame = frame.f_back
+    assert frame is not None  # torch runs hooks from within the step
+    return frame
+
+
+def _call(frame: FrameType) -> _Call:
+    return id(frame), frame.f_code
+
+
+def _calls(frame: FrameType | None) -> Iterator[_Call]:
+    """The calls on the stack, innermost first."""
     while frame is not None:
-        yield id(frame), frame.f_code
+        yield _call(frame)
         frame = frame.f_back
 
 
