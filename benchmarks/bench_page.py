@@ -3,9 +3,9 @@
     python benchmarks/bench_page.py [--layers 50] [--neurons 200] [--steps 60] [--lenet] [--folder DIR]
 
 Two made-up runs, LeNet-300-100 of MNIST and a deep network, whose rows drift from random directions towards a few
-common ones; every analysis that a plain `wdyn analyze` makes. Prints size and largest sections, seconds and peak memory of the
-analyses with the page, and, where chromium and playwright are there, what a reader waits for: milliseconds until the
-slider is alive, and the 95th percentile of the time between frames while it moves over every shown step.
+common ones; every analysis that a plain `wdyn analyze` makes. Prints size and largest sections, seconds and peak memory
+of the analyses with the page, and, where chromium and playwright are there, what a reader waits for: milliseconds until
+the slider is alive, and the 95th percentile of the time between frames while it moves over every shown step.
 """
 
 from __future__ import annotations

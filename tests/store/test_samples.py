@@ -1,8 +1,8 @@
 """Runs of every file format that was ever released open for ever; they are in checkpoints/samples/ and never rewritten.
 
-format-1.h5 was recorded by a Recorder from a network of Linear(4, 6), BatchNorm1d(6), Linear(6, 5), Linear(5, 3) with ReLU
-between. Each parameter began as its positions over 8 and went down by 1/64 at each of five steps of SGD, so all numbers are
-known without the file. A mask of torch.nn.utils.prune took every third weight of fc2.
+format-1.h5 was recorded by a Recorder from a network of Linear(4, 6), BatchNorm1d(6), Linear(6, 5), Linear(5, 3) with
+ReLU between. Each parameter began as its positions over 8 and went down by 1/64 at each of five steps of SGD, so all
+numbers are known without the file. A mask of torch.nn.utils.prune took every third weight of fc2.
 """
 
 from __future__ import annotations
