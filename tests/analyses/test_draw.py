@@ -145,3 +145,17 @@ def test_long_names_keep_their_ends_and_no_name_is_mathematics() -> None:
     assert [label.get_text() for label in ax.get_xticklabels()] == [r"encoder.n…nnnnnn.\$w\$"] * 9
     assert wrapped("a" * 51 + "$b$", 52).split("\n") == ["a" * 51 + r"\$", r"b\$"]
     assert plain("\u202ea\u5c64\n") == r"\u202ea\u5c64 "
+
+
+def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column_and_cells_name_the_values() -> None:
+    values, base = np.array([[0.95, 0.5], [np.nan, 0.6]]), np.array([0.95, 0.6])
+    ax = draw(
+        HeatMap("t", np.arange(2), values, ["a", "b"], "on", "from", "accuracy", columns=["a", "b"], base=base,
+                base_label="its own")
+    )  # fmt: skip
+    image = ax.images[0].get_array()
+    assert image is not None
+    np.testing.assert_allclose(image.filled(np.nan), [[0, -0.1], [np.nan, 0]])
+    np.testing.assert_allclose(ax.images[0].get_clim(), (-0.1, 0.1))
+    assert [text.get_text() for text in ax.texts] == ["0.95", "0.5", "0.6"]
+    assert ax.figure.axes[1].get_ylabel() == "accuracy minus its own"

@@ -152,6 +152,12 @@ def test_the_transfer_matrix(run_of: Callable[..., Path]) -> None:
     matrix = next(chart for chart in result.charts() if chart.title == "Transfer of tickets after round 2")
     assert (list(matrix.rows), list(matrix.columns)) == (["digits", "cifar"], ["digits", "cifar"])
     assert_allclose(matrix.values, [[0.95, 0.56], [np.nan, 0.60]])
+    assert_allclose(matrix.base, [0.95, 0.60])
+    assert matrix.colour_label == "val_accuracy minus that of the ticket found on the same data"
+    without = [file for file in files if "b.h5" not in str(file)]  # no ticket of that data set itself
+    matrix = next(chart for chart in compute(*without).charts() if chart.title == matrix.title)
+    assert_allclose(matrix.base, [0.95, 0.56])
+    assert matrix.base_label == "the mean of its column"
 
 
 def test_searches_in_folders_of_one_name_are_told_apart_by_their_dense_run(run_of: Callable[..., Path]) -> None:

@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider
+from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider, table_of
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
@@ -280,3 +280,39 @@ def test_play_takes_the_time_of_each_gap_in_linear_spacing(open_page: Open) -> N
     page.get_by_role("button", name="Play").click()
     page.wait_for_function("() => window.at[100]")
     assert page.evaluate("() => window.at[100] - window.at[10]") >= 450  # nine tenths of all, so the longest pause
+
+
+def test_rows_of_a_map_can_be_sorted_by_their_last_value(open_page: Open) -> None:
+    values = np.array([[0.0, 1.0], [9.0, 3.0], [5.0, np.nan], [2.0, 2.0]])
+    page = open_page(made(HeatMap("h", np.arange(2), values, [4, 5, 6, 7], "step", "neuron", "v", layer="fc1")))
+    before = table_of(page, "one-0")
+    page.locator("#one-0").get_by_role("button", name="sort").click()
+    rows = rows_of(saved(page, "one-0", "CSV"))[1:]
+    assert [row[0] for row in rows] == ["5", "7", "4", "6"]
+    np.testing.assert_allclose([floats(row[1:]) for row in rows], values[[1, 3, 0, 2]], atol=2e-4)
+    box = page.locator("#one-0 canvas").bounding_box()
+    page.mouse.move(box["x"] + 60, box["y"] + 20)
+    playwright.expect(page.locator("#tip")).to_contain_text("neuron 5, step 0")
+    page.locator("#one-0").get_by_role("button", name="sort").click()
+    assert [row[0] for row in rows_of(saved(page, "one-0", "CSV"))[1:]] == [row[0] for row in before]
+
+
+def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column(open_page: Open) -> None:
+    """Both columns differ by the same from their own level, so they have the same colours, and values as they are."""
+    values, names = np.array([[0.9, 0.5], [0.8, 0.4]]), ["digits", "cifar"]
+    given = {"columns": names, "base": np.array([0.9, 0.5]), "base_label": "its own"}
+    page = open_page(made(HeatMap("t", np.arange(2), values, names, "trained on", "found on", "accuracy", **given)))
+    page.locator("#one-0").scroll_into_view_if_needed()
+    playwright.expect(page.locator("#one-0 .colours")).to_contain_text("accuracy minus its own")
+    assert page.locator("#one-0 .ticks span").all_inner_texts() == ["−0.1", "0", "0.1"]
+    shades = page.locator("#one-0 canvas").evaluate(
+        """(canvas) => {
+            const {width, height} = canvas;
+            const pixels = new Uint32Array(canvas.getContext("2d").getImageData(0, 0, width, height).data.buffer);
+            const at = (across, down) => pixels[Math.round(height * down) * width + Math.round(width * across)];
+            return [at(0.35, 0.2), at(0.35, 0.65), at(0.85, 0.2), at(0.85, 0.65)];
+        }"""
+    )
+    assert shades[0] == shades[2] != shades[1] == shades[3]
+    rows = rows_of(saved(page, "one-0", "CSV"))[1:]
+    np.testing.assert_allclose([floats(row[1:]) for row in rows], values, atol=1e-5)  # of 65,535 codes over 0.5

@@ -83,6 +83,9 @@ class HeatMap:
         diverging: colour centred on zero.
         layer: the layer it belongs to, if one.
         columns: (S,) names of the columns, where they are no steps.
+        base: (S,) what the colours of each column are measured from, where columns have levels of their own and one
+            scale for all would show nothing but these; numbers are still the values.
+        base_label: what that is.
     """
 
     title: str
@@ -95,6 +98,23 @@ class HeatMap:
     diverging: bool = False
     layer: str | None = None
     columns: Sequence[Any] | None = None
+    base: Array | None = None
+    base_label: str = ""
+
+    @property
+    def coloured(self) -> Array:
+        """(R, S) what the colours show."""
+        return np.asarray(self.values if self.base is None else self.values - self.base, dtype=np.float64)
+
+    @property
+    def is_diverging(self) -> bool:
+        """Whether the colours are centred on zero."""
+        return self.diverging or self.base is not None
+
+    @property
+    def colour_label(self) -> str:
+        """What the colours mean."""
+        return self.value_label if self.base is None else f"{self.value_label} minus {self.base_label}"
 
 
 class Neighbours(NamedTuple):

@@ -139,12 +139,13 @@ def _bars(chart: Bars, ax: Axes, at: int) -> None:
 
 
 def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
-    finite = np.abs(chart.values[np.isfinite(chart.values)])
+    shown = chart.coloured
+    finite = np.abs(shown[np.isfinite(shown)])
     limit = finite.max(initial=0.0) or 1.0
-    low = -limit if chart.diverging else finite.min(initial=limit)
+    low = -limit if chart.is_diverging else finite.min(initial=limit)
     image = ax.imshow(
-        np.ma.masked_invalid(chart.values), aspect="auto", interpolation="nearest", vmin=low, vmax=limit,
-        cmap="RdBu_r" if chart.diverging else "viridis",
+        np.ma.masked_invalid(shown), aspect="auto", interpolation="nearest", vmin=low, vmax=limit,
+        cmap="RdBu_r" if chart.is_diverging else "viridis",
     )  # fmt: skip
     if chart.columns is not None:
         _name_ticks(ax, [str(name) for name in chart.columns])
@@ -155,7 +156,18 @@ def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
     ax.set_yticks(rows, [wrapped(chart.rows[i], 24) for i in rows])
     spaced = " (shown steps, evenly spaced)" if chart.columns is None else ""
     ax.set(xlabel=plain(chart.x_label) + spaced, ylabel=wrapped(chart.row_label, 36))
-    ax.figure.colorbar(image, ax=ax, label=wrapped(chart.value_label, 32))
+    ax.figure.colorbar(image, ax=ax, label=wrapped(chart.colour_label, 32))
+    if chart.columns is not None and max(chart.values.shape, default=0) <= NAMED:
+        _cell_numbers(chart, ax, limit)
+
+
+def _cell_numbers(chart: HeatMap, ax: Axes, limit: float) -> None:
+    """The values themselves, where cells are few enough to hold them."""
+    for (row, column), shown in np.ndenumerate(chart.coloured):
+        if np.isfinite(shown):
+            light = abs(shown) > 0.6 * limit if chart.is_diverging else shown < 0.5 * limit
+            text = f"{chart.values[row, column]:.3g}"
+            ax.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if light else "black")
 
 
 def _name_ticks(ax: Axes, names: list[str]) -> bool:

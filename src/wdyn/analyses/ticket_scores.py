@@ -163,15 +163,26 @@ def _transfer(result: TicketScores) -> list[Chart]:
         cells = {(c.found_on, c.dataset): c.mean.value for c in result.cells if (c.round, c.metric) == (number, metric)}
         rows, columns = (list(dict.fromkeys(pair[i] for pair in cells)) for i in (0, 1))
         values = np.array([[cells.get((row, column), np.nan) for column in columns] for row in rows])
+        base, words = _level(cells, columns, values)
         charts.append(
             HeatMap(
                 f"Transfer of tickets after round {number}", np.arange(len(columns)), values, rows, "trained on",
-                "found on", metric, columns=columns,
+                "found on", metric, columns=columns, base=base, base_label=words,
             )
         )  # fmt: skip
     if result.cells:
         charts.append(_transfer_table(result))
     return charts
+
+
+def _level(cells: dict[tuple[str, str], float], columns: list[str], values: Array) -> tuple[Array, str]:
+    """What tickets from elsewhere are held against on each data set: easy and hard ones have levels of their own."""
+    own = np.array([cells.get((column, column), np.nan) for column in columns], dtype=np.float64)
+    if np.isfinite(own).all():
+        return own, "that of the ticket found on the same data"
+    known = np.isfinite(values)
+    total, count = np.where(known, values, 0.0).sum(axis=0), known.sum(axis=0)
+    return np.divide(total, count, out=np.full(len(columns), np.nan), where=count > 0), "the mean of its column"
 
 
 def _transfer_table(result: TicketScores) -> Table:

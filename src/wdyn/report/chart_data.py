@@ -86,13 +86,16 @@ def _heat_map(chart: HeatMap, blocks: Blocks) -> tuple[str, ChartData]:
     _expect(values.shape == (len(chart.rows), len(chart.x)), f"heat map {chart.title!r}: rows and x do not fit values")
     at = thin_columns(*values.shape)
     low, high = extent(values)
-    if chart.diverging:
+    if chart.base is not None:
+        _expect(np.shape(chart.base) == (len(chart.x),), f"heat map {chart.title!r}: base does not fit x")
+    elif chart.diverging:
         low, high = -max(-low, high), max(-low, high)
     codes = quantise(values[:, at].T, low, high, np.uint16)  # time first
     return "heat", {
         "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low,
         "high": high, "rows": plain(list(chart.rows)), "x_label": chart.x_label, "row_label": chart.row_label,
         "value_label": chart.value_label, "diverging": chart.diverging, "columns": len(chart.x),
+        "base": None if chart.base is None else plain(np.asarray(chart.base)[at]), "colour_label": chart.colour_label,
         "names": None if chart.columns is None else [str(chart.columns[i]) for i in at],
     }  # fmt: skip
 

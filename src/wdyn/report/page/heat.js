@@ -6,15 +6,26 @@ function heatView(body, store) {
   const canvas = makeCanvas(body, "");
   const legend = element("div"), note = element("p", {class: "where"});
   body.append(legend, note);
-  const view = {canvas, data: null};
+  const view = {canvas, data: null, sorted: false};
   const draw = () => view.data && drawHeat(view);
 
   onResize(body, draw);
   onPointer(canvas, (x, y) => pickCell(view, x, y));
 
+  view.sort = toolSwitch("sort", "Rows by their last value, the largest on top", () => {
+    view.sorted = !view.sorted;
+    view.sort.setAttribute("aria-pressed", String(view.sorted));
+    view.data = decodeHeat(view.chart, store, view.sorted);
+    view.image = heatImage(view.data);
+    draw();
+  });
+
   return {
+    tools: [view.sort],
     show(chart) {
-      view.data = {...chart, left: heatLeft(chart), x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
+      view.chart = chart;
+      view.data = decodeHeat(chart, store, view.sorted);
+      view.sort.hidden = Boolean(chart.names) || chart.rows.length < 3;
       const what = chart.names ? "columns" : "steps";
       canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.rows.length} rows, ${view.data.x.length} ${what}`);
       note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} ${what} drawn.` : "";
@@ -23,7 +34,7 @@ function heatView(body, store) {
     },
     recolour() {
       view.image = heatImage(view.data);
-      legend.replaceChildren(colourLegend(view.data, view.data.diverging));
+      legend.replaceChildren(colourLegend({...view.data.shown, value_label: view.data.colour_label}, view.data.shown.diverging));
     },
     update: draw,
     marks: (neuron) => view.data.rows.includes(neuron),
@@ -35,17 +46,47 @@ function heatView(body, store) {
 
 function heatImage(data) {
   const [columns, rows] = [data.x.length, data.rows.length];
-  const colours = colourTable(255, data.diverging);
+  const colours = colourTable(255, data.shown.diverging);
   return colourImage(columns, rows, (pixels) => {
     for (let k = 0; k < data.codes.length; k++) {
-      const code = data.codes[k]; // 65535 is "no value"
-      pixels[(k % rows) * columns + Math.floor(k / rows)] = colours[code === 65535 ? 255 : Math.round((code / 65534) * 254)];
+      const share = shownShare(data, k % rows, Math.floor(k / rows));
+      pixels[(k % rows) * columns + Math.floor(k / rows)] = colours[Number.isNaN(share) ? 255 : Math.round(share * 254)];
     }
   });
 }
 
+function decodeHeat(chart, store, sorted) {
+  const data = {...chart, left: heatLeft(chart), x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
+  if (sorted && !chart.names) sortRows(data);
+  data.shown = {low: data.low, high: data.high, diverging: data.diverging};
+  if (data.base) {
+    const most = Math.max(0, ...data.rows.flatMap((_, row) => data.base.map((base, column) => Math.abs(heatValue(data, row, column) - base) || 0)));
+    data.shown = {low: -most, high: most, diverging: true};
+  }
+  return data;
+}
+
+// the row with the largest value at the last step on top, those without one below
+function sortRows(data) {
+  const count = data.rows.length, last = data.codes.length - count, codes = data.codes.slice();
+  const worth = (row) => (codes[last + row] === 65535 ? -1 : codes[last + row]);
+  const order = data.rows.map((_, row) => row).sort((a, b) => worth(b) - worth(a) || a - b);
+  data.rows = order.map((row) => data.rows[row]);
+  data.codes.forEach((_, k) => { data.codes[k] = codes[k - (k % count) + order[k % count]]; });
+}
+
+function heatValue(data, row, column) {
+  return valueOf(data.codes[column * data.rows.length + row], 65535, data.low, data.high);
+}
+
+// place of a cell's colour between the ends of the scale
+function shownShare(data, row, column) {
+  const {low, high} = data.shown, value = heatValue(data, row, column) - (data.base ? data.base[column] ?? NaN : 0);
+  return high > low ? (value - low) / (high - low) : Number.isNaN(value) ? NaN : 0;
+}
+
 function heatHeight(data) {
-  return Math.min(Math.max(data.rows.length * (data.names ? 20 : 3), 120), 360);
+  return Math.min(Math.max(data.rows.length * (data.names ? 26 : 3), 120), 360);
 }
 
 // room for the names of rows where columns have names too: such a map is no history of numbered neurons
@@ -63,8 +104,24 @@ function drawHeat(view) {
   view.box = {width: width - data.left - HEAT.right, height: inner};
   context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
   context.drawImage(image, data.left, HEAT.top, view.box.width, inner);
+  if (data.names && Math.max(data.rows.length, data.names.length) <= 12) drawHeatNumbers(context, view);
   drawHeatAxes(context, view);
   drawHeatMarks(context, view);
+}
+
+// the values themselves, where cells are few and wide enough to hold them
+function drawHeatNumbers(context, {data, box}) {
+  const [wide, high] = [box.width / data.names.length, box.height / data.rows.length], stops = stopsOf(data.shown.diverging);
+  if (wide < 34) return;
+  context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
+  context.textAlign = "center";
+  data.rows.forEach((_, row) => data.names.forEach((_, column) => {
+    const share = shownShare(data, row, column);
+    if (Number.isNaN(share)) return;
+    const [r, g, b] = mapColour(stops, share);
+    context.fillStyle = 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#000" : "#fff";
+    context.fillText(numberText(Number(heatValue(data, row, column).toPrecision(3))), data.left + (column + 0.5) * wide, HEAT.top + (row + 0.5) * high + 4);
+  }));
 }
 
 function drawHeatAxes(context, {data, box}) {
@@ -142,7 +199,7 @@ function pickCell({data, box}, x, y) {
 }
 
 function cellValue(data, row, column) {
-  return Number(valueOf(data.codes[column * data.rows.length + row], 65535, data.low, data.high).toPrecision(4));
+  return Number(heatValue(data, row, column).toPrecision(4));
 }
 
 function heatTable({data}) {
@@ -156,7 +213,7 @@ function heatTable({data}) {
 }
 
 function heatCsv(data) {
-  const value = (row, column) => exactCode(valueOf(data.codes[column * data.rows.length + row], 65535, data.low, data.high), data, 65534);
+  const value = (row, column) => exactCode(heatValue(data, row, column), data, 65534);
   const columns = Array.from(data.x, (step, i) => i);
   return {
     headings: [data.row_label, ...columns.map((i) => (data.names ? data.names[i] : `step ${exact(data.x, i)}`))],
