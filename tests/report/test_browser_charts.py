@@ -316,3 +316,41 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column(open_pag
     assert shades[0] == shades[2] != shades[1] == shades[3]
     rows = rows_of(saved(page, "one-0", "CSV"))[1:]
     np.testing.assert_allclose([floats(row[1:]) for row in rows], values, atol=1e-5)  # of 65,535 codes over 0.5
+
+
+def test_several_layers_stand_side_by_side_and_a_click_picks_the_layer_too(open_page: Open) -> None:
+    layers = {f"layer{k}": (4, 2) for k in range(8)}
+    steps = np.array([0, 1])
+    heats = [
+        HeatMap("h", steps, np.full((4, 2), k), range(4), "step", "neuron", "v", layer=f"layer{k}") for k in range(8)
+    ]
+    matrices = [
+        MatrixThroughTime("m", steps, np.stack([np.eye(4), np.ones((4, 4))]), [[0], [1], [2], [3]], -1, 1, "c", name)
+        for name in layers
+    ]
+    page = open_page(made(*heats, *matrices, layers=layers))
+    for chart in ("one-0", "one-1"):
+        page.locator(f"#{chart}").get_by_role("button", name="all layers").click()
+    one, two = page.locator("#one-0 .one"), page.locator("#one-1 .one")
+    assert one.locator("h4").all_inner_texts() == [f"layer{k}" for k in range(6)]
+    playwright.expect(page.locator("#one-0 .many-words")).to_contain_text("6 of 8 layers")
+    assert {tuple(each.locator(".ticks span").all_inner_texts()) for each in one.all()} == {("0", "2.5", "5")}
+    pixels = "(canvas) => canvas.toDataURL()"
+    before = two.nth(1).locator("canvas").evaluate(pixels)
+    move_slider(page, 0)
+    page.wait_for_function(
+        "(before) => document.querySelectorAll('#one-1 .one canvas')[1].toDataURL() !== before", arg=before
+    )
+    one.nth(2).scroll_into_view_if_needed()
+    page.wait_for_timeout(120)  # seen, told, drawn
+    plain = one.nth(0).locator("canvas").evaluate(pixels)
+    box = one.nth(2).locator("canvas").bounding_box()
+    one.nth(2).locator("canvas").click(position={"x": box["width"] / 2, "y": 20})
+    playwright.expect(page.locator("#layer")).to_have_value("2")
+    playwright.expect(page.locator("#neuron")).to_have_value("0")
+    assert one.nth(0).locator("canvas").evaluate(pixels) == plain  # neuron 0 of another layer is not marked
+    page.select_option("#layer", label="layer7")
+    playwright.expect(one.locator("h4").last).to_have_text("layer7")
+    page.locator("#one-0").get_by_role("button", name="all layers").click()
+    playwright.expect(page.locator("#one-0 .body canvas")).to_be_visible()
+    assert one.count() == 0

@@ -31,7 +31,7 @@ SCRIPTS = (
     "points", "matrix", "heat", "history",
     "graph_edges", "graph_force", "graph_draw", "graph_colour", "graph_drag", "graph_controls", "graph_words", "graph",
     "axes", "plot", "switches", "lines", "bars", "table",
-    "picture", "save", "slots",
+    "picture", "save", "layers", "slots",
     "neuron",
     "time", "controls", "main",
 )  # fmt: skip

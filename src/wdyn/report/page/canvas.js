@@ -50,7 +50,9 @@ function onPointer(canvas, pick) {
   canvas.addEventListener("pointerleave", forgetTip);
   canvas.addEventListener("click", (event) => {
     const found = at(event);
-    choose({neuron: !found || found.neuron === state.neuron ? null : found.neuron});
+    const layer = index.layers.includes(found?.layer) ? found.layer : state.layer;
+    const again = found?.neuron === state.neuron && layer === state.layer;
+    choose({layer, neuron: !found || again ? null : found.neuron});
   });
 }
 

@@ -38,6 +38,7 @@ function clearNeuron() {
 
 function showControls() {
   showTime();
+  document.getElementById("layer").selectedIndex = index.layers.indexOf(state.layer);
   const neuron = document.getElementById("neuron");
   neuron.max = String((index.neurons[index.layers.indexOf(state.layer)] ?? 1) - 1);
   if (document.activeElement !== neuron) neuron.value = state.neuron === null ? "" : String(state.neuron);

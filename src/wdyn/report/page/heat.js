@@ -58,7 +58,7 @@ function heatImage(data) {
 function decodeHeat(chart, store, sorted) {
   const data = {...chart, left: heatLeft(chart), x: readBlock(store, chart.x), codes: readBlock(store, chart.codes)};
   if (sorted && !chart.names) sortRows(data);
-  data.shown = {low: data.low, high: data.high, diverging: data.diverging};
+  data.shown = {...(data.common ?? {low: data.low, high: data.high}), diverging: data.diverging};
   if (data.base) {
     const most = Math.max(0, ...data.rows.flatMap((_, row) => data.base.map((base, column) => Math.abs(heatValue(data, row, column) - base) || 0)));
     data.shown = {low: -most, high: most, diverging: true};
@@ -166,7 +166,7 @@ function isEven(x) {
 }
 
 function drawHeatMarks(context, {data, box}) {
-  const column = nearest(data.x, state.step), row = data.rows.indexOf(state.neuron);
+  const column = nearest(data.x, state.step), row = data.rows.indexOf(neuronIn(data));
   const x = data.left + ((column + 0.5) * box.width) / data.x.length;
   if (!data.names && pixelRatio === null) outlined(context, () => {
     context.moveTo(x, HEAT.top);
@@ -193,7 +193,7 @@ function pickCell({data, box}, x, y) {
   const row = Math.floor(((y - HEAT.top) / box.height) * data.rows.length);
   if (column < 0 || row < 0 || column >= data.x.length || row >= data.rows.length) return null;
   const label = data.rows[row];
-  return {neuron: Number.isInteger(label) ? label : null, lines: [
+  return {neuron: Number.isInteger(label) ? label : null, layer: data.layer, lines: [
     `${clip(data.row_label, 40)} ${clip(label, 40)}, ${data.names ? clip(data.x_label, 40) : "step"} ${columnName(data, column)}`, `${data.value_label}: ${numberText(cellValue(data, row, column))}`,
   ]};
 }

@@ -128,7 +128,7 @@ function groupRuns({data, at}) {
 }
 
 function drawChosenRow(context, view, side) {
-  const i = view.data.members.findIndex((list) => list.includes(state.neuron));
+  const i = view.data.members.findIndex((list) => list.includes(neuronIn(view.data)));
   if (i < 0) return;
   const {inset} = view, cell = Math.max(view.cell, 3), from = inset + (i + 0.5) * view.cell - cell / 2;
   context.strokeStyle = token("ink");
@@ -142,7 +142,7 @@ function pickPair(view, x, y) {
   if (!view.data || !(i >= 0 && j >= 0) || !Number.isFinite(view.cell) || i >= view.data.size || j >= view.data.size) return null;
   const list = view.data.members[i];
   return {
-    neuron: list.length === 1 ? list[0] : null,
+    neuron: list.length === 1 ? list[0] : null, layer: view.data.layer,
     lines: [`${members(list)} and ${members(view.data.members[j])}`, `${view.data.value_label}: ${numberText(Number(pairValue(view, i, j).toFixed(2)))}`],
   };
 }

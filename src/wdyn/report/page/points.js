@@ -43,7 +43,7 @@ function decodePoints(chart, store) {
   const size = chart.size && readBlock(store, chart.size);
   const largest = Math.min(Math.max(80 / Math.sqrt(count), 2.8), 7); // a crowd of dots must stay apart
   return {
-    count, times, steps: chart.steps, limits: chart.limits, groupLabel: chart.group_label,
+    count, times, layer: chart.layer, steps: chart.steps, limits: chart.limits, groupLabel: chart.group_label,
     x: (t, i) => xy[2 * t * count + i], y: (t, i) => xy[(2 * t + 1) * count + i],
     neurons: readBlock(store, chart.neurons), groups: readBlock(store, chart.groups),
     radius: (t, i) => largest * (size ? 0.4 + (0.6 * (size[t * count + i] % 255)) / 254 : 0.8), // 255 is "no value"
@@ -149,7 +149,7 @@ function drawDots(context, view) {
 }
 
 function drawChosenPoint(context, view) {
-  const {data, place, drawn, at} = view, i = data.neurons.indexOf(state.neuron);
+  const {data, place, drawn, at} = view, i = data.neurons.indexOf(neuronIn(data));
   if (i < 0) return;
   context.strokeStyle = context.fillStyle = token("ink");
   context.lineWidth = 1.5;
@@ -175,7 +175,7 @@ function pickPoint(view, x, y) {
   }
   if (best < 0) return null;
   const group = data.groups[best];
-  return {neuron: data.neurons[best], lines: [`neuron ${data.neurons[best]}`, `${data.groupLabel}: ${group < 0 ? "none" : group}`]};
+  return {neuron: data.neurons[best], layer: data.layer, lines: [`neuron ${data.neurons[best]}`, `${data.groupLabel}: ${group < 0 ? "none" : group}`]};
 }
 
 function pointTells(data, neuron) {

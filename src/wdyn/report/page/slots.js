@@ -5,11 +5,11 @@ const VIEWS = {points: pointsView, matrix: matrixView, graph: graphView, heat: h
 
 function makeSlot(slot, store) {
   const figure = document.getElementById(slot.id), body = figure.querySelector(".body");
-  const made = {figure, body, slot, chart: null, view: VIEWS[slot.kind](body, store), visible: false, late: new Set(), stale: true};
+  const made = {figure, body, slot, store, chart: null, view: VIEWS[slot.kind](body, store), visible: false, late: new Set(), stale: true};
   made.empty = element("p", {class: "empty", hidden: ""}, "Nothing here for this layer.");
   figure.append(made.empty);
   if (made.view.table) addTable(made);
-  made.tools = element("div", {class: "tools"}, ...(made.view.tools ?? []), saveMenu(made));
+  made.tools = element("div", {class: "tools"}, layersSwitch(made), ...(made.view.tools ?? []), saveMenu(made));
   figure.querySelector("figcaption").append(made.tools);
   showChart(made);
   return made;
@@ -21,6 +21,7 @@ function updateSlot(made, changed) {
   if (changed.has("layer")) showChart(made);
   changed.forEach((key) => made.late.add(key));
   if (!made.chart || !made.visible) return;
+  if (made.many) return updateLayers(made);
   if (made.late.has("dark") || made.late.has("layer")) made.stale = true; // lines named after layers change their emphasis
   if (made.late.has("dark") && view.recolour) view.recolour();
   made.late.clear();
@@ -35,7 +36,8 @@ function showChart(made) {
   const own = slot.charts.find((each) => each.layer === null || each.layer === state.layer);
   const chart = own ?? (slot.charts.length === 1 ? slot.charts[0] : null); // what only one layer has is always shown
   made.chart = chart;
-  made.body.hidden = made.tools.hidden = chart === null;
+  made.body.hidden = chart === null || made.many !== undefined;
+  made.tools.hidden = chart === null;
   made.empty.hidden = chart !== null;
   if (made.details) made.details.hidden = chart === null;
   figure.querySelector("h3").replaceChildren(nameElement((chart ?? slot.charts[0]).title));

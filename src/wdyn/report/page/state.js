@@ -26,6 +26,11 @@ function tellWatchers() {
   watchers.forEach((watcher) => watcher(changed));
 }
 
+// the chosen neuron, as far as a chart shows the layer it belongs to
+function neuronIn({layer}) {
+  return layer === null || layer === state.layer ? state.neuron : null;
+}
+
 // place of the value in a sorted list that is nearest to a step
 function nearest(sorted, step) {
   let best = 0;
