@@ -29,7 +29,7 @@ TOLD = f"#{GRAPH} .where"
 
 
 def opened(open_page: Open, *charts: Any, neurons: int = 12, **options: Any) -> Any:
-    page = open_page(page_of(*charts, neurons=neurons), **options)
+    page = open_page(page_of(*charts, neurons=neurons), **{"viewport": {"width": 560, "height": 900}} | options)
     page.locator(f"#{GRAPH} canvas").scroll_into_view_if_needed()
     at_rest(page)
     return page
@@ -149,7 +149,7 @@ def test_the_first_cutoff_is_what_chance_does_not_give_and_says_so(open_page: Op
     joined = (edge_cosines(chart.edges[-1].weight, chart.sigma) >= chart.chance[-1]).sum()
     assert 0 < told(page)[0] <= joined
     playwright.expect(page.locator(TOLD).first).to_contain_text(
-        f"Random directions reach an inner product of {chart.chance[-1]:.2g}"
+        f"Random directions reach an inner product of {chart.chance[-1]:.2f}"
     )
 
 
@@ -286,12 +286,15 @@ def test_neurons_are_selected_in_graph_and_embedding_together(open_page: Open) -
 def test_hovering_names_neuron_norm_group_and_edges_and_colour_follows_other_pictures(open_page: Open) -> None:
     chart = made_graph(12)
     values, rows = np.arange(36.0).reshape(12, 3), list(range(12))[::-1]
-    damage = HeatMap("d", chart.steps, values, rows, "step", "unit", "loss rise", layer="fc1")
+    damage = HeatMap("d", chart.steps, values[1:], rows[1:], "step", "unit", "loss rise", layer="fc1")
     page = opened(open_page, chart, damage)
     set_control(page, "Cutoff", 0)
     own = picture(page, GRAPH)
     control(page, "Colour").select_option("loss rise")
     assert picture(page, GRAPH) != own
+    playwright.expect(page.locator(TOLD).first).to_contain_text(
+        "1 neuron that the map of loss rise leaves out is grey."
+    )
     x, y = places(page)["neuron 4"]
     box = page.locator(f"#{GRAPH} canvas").bounding_box()
     page.mouse.move(box["x"] + x, box["y"] + y)
@@ -312,8 +315,8 @@ def test_neurons_of_two_runs_are_named_by_run_and_marked_in_both(open_page: Open
     assert sorted(places(page)) == [f"{run}, neuron {i}" for run in runs for i in range(4)]
     assert page.locator(f"#{GRAPH} .legend li").all_inner_texts() == ["a<b> (4)", "b (4)"]
     page.locator("#neuron").fill("2")
-    playwright.expect(page.locator(TOLD).nth(1)).to_contain_text("A<b>, neuron 2")
-    playwright.expect(page.locator(TOLD).nth(1)).to_contain_text("B, neuron 2")
+    playwright.expect(page.locator(TOLD).nth(1)).to_contain_text("a<b>, neuron 2")
+    playwright.expect(page.locator(TOLD).nth(1)).to_contain_text("b, neuron 2")
 
 
 def test_dark_and_light_draw_other_colours(open_page: Open) -> None:

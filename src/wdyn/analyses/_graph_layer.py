@@ -31,7 +31,7 @@ MOST_NODES = 512
 MOST_STEPS = 60
 MOST_EDGES = 1_500
 FEWEST_EDGES = 50
-MOST_EDGES_IN_ALL = 4_000_000  # 100 MB over all layers and steps
+MOST_EDGES_IN_ALL = 1_000_000  # 25 MB over all layers and steps, about 2 MB of a page
 
 CUTOFFS = np.linspace(0.0, 0.98, 50)
 """Cosines that components are counted at."""
@@ -71,7 +71,7 @@ class LayerGraph(NamedTuple):
 
 
 def edges_per_step(layers: int, steps: int) -> int:
-    """Number of closest pairs to keep per layer and step, so that all stay within 100 MB."""
+    """Number of closest pairs to keep per layer and step, so that all stay within 25 MB, and within 2 MB of a page."""
     return int(np.clip(MOST_EDGES_IN_ALL // max(1, layers * steps), FEWEST_EDGES, MOST_EDGES))
 
 
@@ -199,5 +199,5 @@ def _facts(sigma: float, edges: Sequence[Edges]) -> str:
     return (
         f"σ = {sigma:.4g}, the mean distance. Edges are no longer than that, which is a cosine of "
         f"{cosine_at(LOWEST_CUTOFF, sigma):.3g}; of those the closest pairs are kept and the tree that keeps "
-        f"components exact at any cutoff, up to {max(len(each.i) for each in edges)} at a step."
+        f"components exact at any cutoff, up to {max(len(each.i) for each in edges):,} at a step."
     )

@@ -18,8 +18,7 @@ class EdgeHistories(NamedTuple):
 
     Attributes:
         pairs: (P,) int64, i * N + j with i < j, rising.
-        codes: (P, T) uint8, 0 where there is no edge, else 1 + the highest cutoff place that the edge passes. A pair's
-            steps stand together, where they repeat most.
+        codes: (P, T) uint8, 0 where there is no edge, else 1 + the highest cutoff place that the edge passes.
         low: cosine at cutoff place 0.
         high: cosine at cutoff place 254, the largest there is.
     """
@@ -28,6 +27,11 @@ class EdgeHistories(NamedTuple):
     codes: Array
     low: float
     high: float
+
+    @property
+    def changes(self) -> Array:
+        """(P, T) uint8, differences of the codes in time, modulo 256; the steps of a pair side by side repeat most."""
+        return np.diff(self.codes, axis=1, prepend=np.uint8(0))
 
 
 def edge_histories(chart: GraphThroughTime) -> EdgeHistories:

@@ -11,7 +11,7 @@ function drawGraph(view) {
   drawEdges(context, view, place, chosen.length > 0);
   drawNodes(context, view, place, chosen.length ? near : null);
   drawChosenEdges(context, view, place, new Set(chosen));
-  chosen.forEach((i) => drawChosenNode(context, view, place, i));
+  chosen.forEach((i, k) => drawChosenNode(context, view, place, {i, above: k % 2 === 0}));
 }
 
 function graphSize({canvas}) {
@@ -52,7 +52,7 @@ function drawEdges(context, {edges}, place, dim) {
   context.lineWidth = 1;
   for (let level = 0; level < LEVELS; level++) {
     const strength = (level + 0.5) / LEVELS;
-    context.strokeStyle = withAlpha(token("ink"), (dim ? 0.35 : 1) * (0.08 + 0.62 * strength ** 1.5));
+    context.strokeStyle = withAlpha(token("ink"), (dim ? 0.2 : 1) * (0.08 + 0.62 * strength ** 1.5));
     context.beginPath();
     for (let k = 0; k < edges.count; k++) {
       if (Math.min(LEVELS - 1, Math.floor((edges.at[k] * LEVELS) / PLACES)) !== level) continue;
@@ -102,7 +102,8 @@ function drawChosenEdges(context, {edges}, place, chosen) {
   context.stroke();
 }
 
-function drawChosenNode(context, view, place, i) {
+// names of neurons of one number in two runs, which often lie side by side, stand on two sides
+function drawChosenNode(context, view, place, {i, above}) {
   const [x, y] = [place.x(i), place.y(i)];
   context.strokeStyle = context.fillStyle = token("ink");
   context.lineWidth = 2;
@@ -112,7 +113,7 @@ function drawChosenNode(context, view, place, i) {
   context.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
   context.textAlign = x > view.canvas.clientWidth - 60 ? "right" : "left";
   const name = view.data.runs.length ? `${state.neuron} · ${flatText(view.data.runs[view.data.groups[i]], 16)}` : String(state.neuron);
-  outlinedText(context, name, x + (context.textAlign === "left" ? 10 : -10), y - 8);
+  outlinedText(context, name, x + (context.textAlign === "left" ? 10 : -10), above ? y - 8 : y + 18);
 }
 
 // read on any crowd of edges

@@ -9,13 +9,19 @@ function decodeGraph(chart, store) {
   return {
     count, neurons, times: chart.steps.length, steps: chart.steps, groups: read(chart.groups), groupLabel: chart.group_label, runs: chart.runs,
     from: Int32Array.from(pairs, (pair) => Math.floor(pair / count)), to: Int32Array.from(pairs, (pair) => pair % count),
-    codes: read(chart.codes), low: chart.low, high: chart.high, sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
+    codes: sumOfChanges(read(chart.codes), chart.steps.length), low: chart.low, high: chart.high, sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
     numbers: [...new Set(neurons)].sort((a, b) => a - b),
     isLive: (t, i) => radius[t * count + i] !== 255,
     share: (t, i) => (radius[t * count + i] % 255) / 254,
     norm: (t, i) => valueOf(radius[t * count + i], 255, 0, chart.largest),
     start: (i) => [coordinate(0, i), coordinate(1, i)],
   };
+}
+
+// each pair's codes stand side by side, as differences; Uint8Array wraps around as the encoder did
+function sumOfChanges(codes, times) {
+  for (let k = 0; k < codes.length; k++) if (k % times) codes[k] += codes[k - 1];
+  return codes;
 }
 
 // edges that pass the cutoff; `at` is the highest place that an edge passes

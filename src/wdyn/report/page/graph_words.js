@@ -36,10 +36,12 @@ function normText(data, t, i) {
 
 function graphWords(view) {
   const {data, at, edges, told, chosen} = view, {count, single, largest} = componentsOf(data, at, edges), chance = data.chance?.[at] ?? null;
+  const choice = view.choices[view.settings.colour], blank = choice.value ? view.nodes.filter((i) => Number.isNaN(choice.value(i))).length : 0;
   const many = (number, word) => `${wholeNumber(number)} ${word}${number === 1 ? "" : "s"}`, dead = data.count - view.nodes.length;
   told.textContent = [
     `Shown: step ${wholeNumber(data.steps[at])}. At this cutoff: ${many(edges.count, "edge")}, ${many(count, "component")}${single ? ` (${wholeNumber(single)} of one neuron)` : ""}, the largest has ${many(largest, "neuron")}.`,
-    chance !== null && data.high > data.low ? `Random directions reach an inner product of ${numberText(Number(chance.toFixed(2)))} in 1 of 100 cases.` : "",
+    chance !== null && data.high > data.low ? `Random directions reach an inner product of ${chance.toFixed(2).replace("-", "−")} in 1 of 100 cases.` : "",
+    blank ? `${many(blank, "neuron")} that the map of ${flatText(choice.label, 60)} leaves out ${blank === 1 ? "is" : "are"} grey.` : "",
     dead ? `${many(dead, "dead neuron")} not drawn.` : "",
     view.layout.held.some(Boolean) ? "Dragged neurons stay where they were put until Reset." : "",
   ].filter(Boolean).join(" ");
@@ -48,8 +50,8 @@ function graphWords(view) {
 
 function neighbourWords({data, edges}, i) {
   const near = neighboursOf(edges, i).map((j) => (data.runs.length ? nodeName(data, j) : data.neurons[j]));
-  const more = near.length > 12 ? ` and ${near.length - 12} more` : "", name = nodeName(data, i);
-  return visible(`${name[0].toUpperCase()}${name.slice(1)} ${near.length ? `is joined to ${near.slice(0, 12).join(", ")}${more}` : "has no edge"}.`);
+  const more = near.length > 12 ? ` and ${near.length - 12} more` : "", own = nodeName(data, i), name = data.runs.length ? own : `N${own.slice(1)}`;
+  return visible(`${name} ${near.length ? `is joined to ${near.slice(0, 12).join(", ")}${more}` : "has no edge"}.`);
 }
 
 function graphTable({data, at, edges}) {
