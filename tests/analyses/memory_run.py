@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from wdyn.journal.schema import TensorSpec
 from wdyn.store.run import Layer, Metric
 
 
@@ -16,7 +17,7 @@ class MemoryRun:
 
     name = "memory"
     path = Path("memory.h5")
-    sample = None
+    sample = program = None
     condition = "recording"  # so nothing of it is kept in the cache
 
     def __init__(
@@ -39,6 +40,10 @@ class MemoryRun:
             )
             for name, history in self._weights.items()
         }  # fmt: skip
+        self.parameters = {
+            f"{name}.weight": TensorSpec(f"{name}.weight", "weight", history.dtype.name, history.shape[1:])
+            for name, history in self._weights.items()
+        }
         self.meta = {"layers": [layer._asdict() for layer in self.layers.values()]}
 
     def neurons(self, layer: str, step: int) -> np.ndarray:

@@ -245,6 +245,35 @@ class GraphThroughTime:
 
 
 @dataclass(frozen=True)
+class ImagesThroughTime:
+    """Small images, one per neuron, at a few steps; the page's slider picks the nearest of them.
+
+    Attributes:
+        title: what is shown.
+        steps: (P,) optimizer steps, increasing; few, since pixels are many.
+        images: (P, N, C, H, W), C images side by side for each neuron; NaN is left blank.
+        neurons: (N,) neuron numbers in the layer.
+        channels: (N, C) int, which channels of a neuron they are.
+        channel_count: how many channels a neuron has.
+        limit: the colours run from -limit to limit; what is beyond has the last one.
+        value_label: what the colour means.
+        caption: facts the reader must know, such as where the shape is known from.
+        layer: the layer it belongs to.
+    """
+
+    title: str
+    steps: Array
+    images: Array
+    neurons: Array
+    channels: Array
+    channel_count: int
+    limit: float
+    value_label: str
+    caption: str
+    layer: str
+
+
+@dataclass(frozen=True)
 class Table:
     """Plain rows.
 
@@ -259,4 +288,4 @@ class Table:
     layer: str | None = None
 
 
-Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | Table
+Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | ImagesThroughTime | Table

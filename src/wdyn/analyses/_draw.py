@@ -14,6 +14,7 @@ from wdyn.analyses._charts import (
     Chart,
     GraphThroughTime,
     HeatMap,
+    ImagesThroughTime,
     Lines,
     MatrixThroughTime,
     PointsThroughTime,
@@ -228,6 +229,20 @@ def _graph(chart: GraphThroughTime, ax: Axes, at: int) -> None:
     ax.set_aspect("equal", adjustable="datalim")
 
 
+def _images(chart: ImagesThroughTime, ax: Axes, at: int) -> None:
+    """A contact sheet, rows of neurons in order, about one and a half times as wide as high."""
+    step, (count, tiles, height, width) = range(len(chart.steps))[at], chart.images.shape[1:]
+    across = max(1, min(count, round(np.sqrt(1.5 * count * (height + 1) / (tiles * width + 1)))))
+    down = -(-count // across)
+    sheet = np.full((down * across, height + 1, tiles * width + 1), np.nan)
+    sheet[:count, :height, : tiles * width] = np.moveaxis(chart.images[step], 1, 2).reshape(count, height, -1)
+    whole = sheet.reshape(down, across, height + 1, -1).swapaxes(1, 2).reshape(down * (height + 1), -1)[:-1, :-1]
+    limit = chart.limit or 1.0
+    image = ax.imshow(np.ma.masked_invalid(whole), vmin=-limit, vmax=limit, cmap="RdBu_r", interpolation="nearest")
+    ax.set(xticks=[], yticks=[], xlabel=f"step {chart.steps[step]}")
+    ax.figure.colorbar(image, ax=ax, label=wrapped(chart.value_label, 32), shrink=0.7)
+
+
 def _table(chart: Table, ax: Axes, at: int) -> None:
     ax.axis("off")
     rows = list(zip(*chart.columns.values(), strict=True))[:TABLE_ROWS]
@@ -268,5 +283,6 @@ _DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
+    ImagesThroughTime: _images,
     Table: _table,
 }

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 Axis = Literal["step", "shown", "layer", "neuron", "index", "metric"]
 TIDY_COLUMNS = ("run", "step", "layer", "neuron", "index", "metric", "value")
-Need = Literal["layers", "metrics", "sample", "masks", "evaluate"]
+Need = Literal["layers", "metrics", "sample", "masks", "image", "evaluate"]
 
 
 def measured(*axes: Axis, unit: str = "") -> Any:

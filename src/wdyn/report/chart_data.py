@@ -12,6 +12,7 @@ from wdyn.analyses._charts import (
     Chart,
     GraphThroughTime,
     HeatMap,
+    ImagesThroughTime,
     Lines,
     MatrixThroughTime,
     Neighbours,
@@ -24,6 +25,7 @@ from wdyn.report.plain import plain
 from wdyn.report.thin import thin_columns, thin_lines
 
 TABLE_ROWS = 500
+SHADES = 31  # of an image: weights are noise to deflate, so what the eye cannot tell apart would cost the most
 
 ChartData = dict[str, Any]
 
@@ -142,6 +144,20 @@ def _points(chart: PointsThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
     }  # fmt: skip
 
 
+def _images(chart: ImagesThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
+    images, neurons, channels = np.asarray(chart.images), np.asarray(chart.neurons), np.asarray(chart.channels)
+    expected = (len(chart.steps), len(neurons), channels.shape[1])
+    _expect(images.ndim == 5 and images.shape[:3] == expected and len(channels) == len(neurons),
+            f"images {chart.title!r}: steps, neurons and channels do not fit")  # fmt: skip
+    limit = float(chart.limit)
+    return "images", {
+        "steps": plain(np.asarray(chart.steps)), "size": list(images.shape[2:]), "neurons": plain(neurons),
+        "codes": blocks.add(quantise(images, -limit, limit, np.uint8, shades=SHADES), delta=True), "shades": SHADES,
+        "low": -limit, "high": limit, "channels": plain(channels), "channel_count": int(chart.channel_count),
+        "value_label": chart.value_label, "caption": chart.caption,
+    }  # fmt: skip
+
+
 def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
     columns = {heading: plain(list(values)) for heading, values in chart.columns.items()}
     rows = {len(values) for values in columns.values()}
@@ -187,5 +203,6 @@ _ENCODERS: dict[type, Callable[[Any, Blocks], tuple[str, ChartData]]] = {
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
+    ImagesThroughTime: _images,
     Table: _table,
 }

@@ -68,7 +68,9 @@ def real(values: Any) -> Array:
     return narrow if same.all() and largest <= 2**24 else wide  # float32 counts by ones up to 2**24
 
 
-def quantise(values: Array, low: float, high: float, dtype: type[np.unsignedinteger[Any]]) -> Array:
+def quantise(
+    values: Array, low: float, high: float, dtype: type[np.unsignedinteger[Any]], *, shades: int | None = None
+) -> Array:
     """Numbers as evenly spaced whole codes.
 
     Args:
@@ -76,15 +78,17 @@ def quantise(values: Array, low: float, high: float, dtype: type[np.unsignedinte
         low: value of code 0.
         high: value of the code below the largest.
         dtype: `np.uint8` or `np.uint16`. Its largest code stands for values that are not finite.
+        shades: number of codes for the others; fewer take fewer bytes. All that the type has by default.
 
     Returns:
-        Codes of that type, at most half a code off: (high - low) / (2 * (largest - 1)).
+        Codes of that type, at most half a code off: (high - low) / (2 * (shades - 1)).
     """
     missing = np.iinfo(dtype).max
+    last = (missing if shades is None else shades) - 1
     span = high - low
     with np.errstate(invalid="ignore"):
         share = np.clip((np.asarray(values, dtype=np.float64) - low) / span, 0.0, 1.0) if span > 0 else 0.0 * values
-    codes = np.where(np.isfinite(values), np.rint(np.nan_to_num(share) * (missing - 1)), missing)
+    codes = np.where(np.isfinite(values), np.rint(np.nan_to_num(share) * last), missing)
     return codes.astype(dtype)
 
 

@@ -28,7 +28,7 @@ PARTS = Path(__file__).with_name("page")
 # every file defines functions only; main.js starts them
 SCRIPTS = (
     "codec", "text", "state", "colour", "legend", "canvas",
-    "points", "matrix", "heat", "history",
+    "points", "matrix", "heat", "history", "images",
     "graph_edges", "graph_force", "graph_draw", "graph_colour", "graph_drag", "graph_controls", "graph_words", "graph",
     "axes", "plot", "switches", "lines", "bars", "table",
     "picture", "save", "layers", "slots",
@@ -53,8 +53,8 @@ class Slot:
 
     @property
     def is_wide(self) -> bool:
-        """A table of many columns takes the whole width."""
-        return self.kind == "table" and len(self.charts[0]["columns"]) > 5
+        """A sheet of images and a table of many columns take the whole width."""
+        return self.kind == "images" or (self.kind == "table" and len(self.charts[0]["columns"]) > 5)
 
     @property
     def data(self) -> dict[str, Any]:

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from wdyn.analyses._charts import Chart, GraphThroughTime, HeatMap, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Chart,
+    GraphThroughTime,
+    HeatMap,
+    ImagesThroughTime,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -40,9 +48,9 @@ def paper_style() -> Iterator[None]:
 
 
 def columns_of(chart: Chart) -> Columns:
-    """How many columns a chart needs: two where it is a row of panels, or a table of named rows and columns."""
+    """How many columns a chart needs: two for a row of panels, a sheet of images, a table of named rows and columns."""
     named = isinstance(chart, HeatMap) and chart.columns is not None
-    return 2 if named or isinstance(chart, THROUGH_TIME | Table) else 1
+    return 2 if named or isinstance(chart, THROUGH_TIME | ImagesThroughTime | Table) else 1
 
 
 def height_of(chart: Chart, columns: Columns, width: float) -> float:

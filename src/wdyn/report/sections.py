@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
+from wdyn.analyses._images import image_layers
 from wdyn.errors import MisuseError, NotFoundError, WdynError
 from wdyn.scores import Mode
 
@@ -120,6 +121,7 @@ MISSING: dict[Need, str] = {
     "layers": "This run has no layer that gives neuron rows. What was recorded without is listed as left out.",
     "metrics": "No metrics were logged. Call `rec.log(loss=...)` in the training loop to record them.",
     "sample": "No sample was recorded. Give one with `Recorder(model, sample=(inputs, targets))`.",
+    "image": "No layer is known to look at an image: a Conv2d, or a first Linear whose inputs form one.",
     "masks": "No pruning mask was recorded. Masks of `torch.nn.utils.prune` are recorded by themselves.",
 }
 
@@ -136,6 +138,7 @@ def _offers(run: Run, need: Need) -> bool:
         "layers": lambda: bool(run.layers),
         "metrics": lambda: bool(run.metrics),
         "sample": lambda: run.sample is not None,
+        "image": lambda: bool(image_layers(run)),
         "masks": lambda: bool(run.masks(int(run.steps[-1]))),
         "evaluate": lambda: True,  # what makes it says why where it cannot
     }

@@ -12,6 +12,7 @@ from wdyn.analyses._charts import (
     Chart,
     GraphThroughTime,
     HeatMap,
+    ImagesThroughTime,
     Lines,
     MatrixThroughTime,
     PointsThroughTime,
@@ -81,6 +82,10 @@ def _graph(chart: GraphThroughTime) -> Gist:
     return ["step", "edges"], [rows[at] for at in _spread(len(rows))]
 
 
+def _images(chart: ImagesThroughTime) -> Gist:
+    return _spread_of("step", np.asarray(chart.steps), np.asarray(chart.images).reshape(len(chart.steps), -1))
+
+
 def _table(chart: Table) -> Gist:
     return list(chart.columns), list(zip(*chart.columns.values(), strict=True))[:LISTED]
 
@@ -110,5 +115,6 @@ _GIST: dict[type, Callable[[Any], Gist]] = {
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
+    ImagesThroughTime: _images,
     Table: _table,
 }

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from wdyn.report.sections import Section
 
 STORY = (
-    "umap", "pca", "similarity", "similarity_graph", "metrics", "frame_potential", "clusters", "norms",
-    "ticket_scores", "tickets", "aligned_tickets", "barrier",
+    "umap", "pca", "similarity", "similarity_graph", "metrics", "receptive_fields", "frame_potential",
+    "clusters", "norms", "ticket_scores", "tickets", "aligned_tickets", "barrier",
 )  # fmt: skip
 
 

@@ -1,7 +1,9 @@
 // A slot is one place on the page. It shows the chart of the picked layer and a table of its numbers.
 
-const THROUGH_TIME = ["points", "matrix", "graph"]; // their numbers are those of the step
-const VIEWS = {points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lines: linesView, bars: barsView, table: tableView};
+const THROUGH_TIME = ["points", "matrix", "graph", "images"]; // their numbers are those of the step
+const VIEWS = {
+  points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lines: linesView, bars: barsView, images: imagesView, table: tableView,
+};
 
 function makeSlot(slot, store) {
   const figure = document.getElementById(slot.id), body = figure.querySelector(".body");
