@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,13 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
             pruned = {"masks": masks, "metadata": search} if name != kind else {}
             made[name] = make_run(file, steps, metrics={"train_loss": loss, "val_loss": loss}, **pruned)
     return made
+
+
+@pytest.mark.parametrize(
+    "name", sorted({*names()} - {"metrics"})
+)  # what the script logged has no source but the script
+def test_says_where_its_quantity_comes_from(name: str) -> None:
+    assert re.search(r"\b(1[89]|20)\d\d\b", load(name).reading), "no year of a publication"
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ import pytest
 
 from tests.report.made_up import LAYERS, STEPS, facts, sections
 from wdyn.analyses._charts import Lines, Table
-from wdyn.report.page import SCRIPTS, render_page, safe_json
+from wdyn.report.page import SCRIPTS, STATIC_LAYERS, render_page, safe_json
 from wdyn.report.sections import Section
 
 HOSTILE = [
@@ -221,3 +221,10 @@ def test_facts_and_left_out_parameters_are_listed() -> None:
 )
 def test_a_run_that_is_not_whole_is_said_to_be(condition: str, words: str) -> None:
     assert words in page([], condition=condition)
+
+
+def test_of_many_layers_readers_without_scripts_get_the_first_tables_and_are_told() -> None:
+    layers = {f"fc{i}": (3, 2) for i in range(STATIC_LAYERS + 5)}
+    text = render_page(facts(layers), sections(layers), [0, 1]).decode()
+    assert text.count("5 more layers need scripts.") == 3  # points, matrices and heat maps are of each layer
+    assert "need scripts" not in page()

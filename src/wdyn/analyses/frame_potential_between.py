@@ -224,8 +224,9 @@ ANALYSIS = Analysis(
     charts=charts,
     takes="runs",
     reading=(
-        "The squared cosines between the neurons of two runs, set against independent random directions: inside the "
-        "band the runs have nothing to do with one another. Two runs from one initialisation agree from birth, so read "
-        "the change since the first step. Overlap is 1 where both use the same directions, whichever neuron does."
+        "The frame potential (Benedetto & Fickus 2003) across runs: the squared cosines between the neurons of two, "
+        "set against independent random directions. Inside the band the runs have nothing to do with one another. Two "
+        "runs from one initialisation agree from birth, so read the change since the first step. Overlap is 1 where "
+        "both use the same directions, whichever neuron does."
     ),
 )

@@ -216,8 +216,9 @@ ANALYSIS = Analysis(
     findings=findings,
     takes="runs",
     reading=(
-        "Neurons of all runs in one graph, coloured by run; distances and weights are those of the similarity graph. A "
-        "mixed component holds neurons of several runs, joined by edges that as many random directions show in 1 of "
-        "100 cases. Runs from one initialisation agree from birth, so read the change since the first step."
+        "Neurons of all runs in one graph, coloured by run; distances and weights are those of the similarity graph "
+        "(Gaussian, von Luxburg 2007). A mixed component holds neurons of several runs, joined by edges that as many "
+        "random directions show in 1 of 100 cases. Runs from one initialisation agree from birth, so read the change "
+        "since the first step."
     ),
 )

@@ -40,6 +40,7 @@ STYLES = ("style", "graph", "neuron", "charts")
 
 THROUGH_TIME = ("points", "matrix", "graph")
 SLIDER_STEPS = 200
+STATIC_LAYERS = 8  # whose tables a slot has for readers without scripts
 
 
 @dataclass(frozen=True)
@@ -140,7 +141,7 @@ def _slots(name: str, encoded: Sequence[tuple[Chart, ChartData]]) -> list[Slot]:
         seen[kind, layer] += 1
         grouped.setdefault(key, []).append((chart, data))
     return [
-        Slot(f"{name}-{at}", kind, tuple(d for _, d in pairs), tuple(static_table(c) for c, _ in pairs))
+        Slot(f"{name}-{at}", kind, tuple(d for _, d in pairs), tuple(static_table(c) for c, _ in pairs[:STATIC_LAYERS]))
         for at, ((kind, *_), pairs) in enumerate(grouped.items())
     ]
 
