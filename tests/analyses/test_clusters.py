@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
-from wdyn.analyses._charts import HeatMap, Lines, Table
+from wdyn.analyses._charts import HeatMap, Lifelines, Lines, Table
 from wdyn.analyses._group_summary import Summary, summary
 from wdyn.analyses._spec import measured_fields
 from wdyn.analyses.clusters import ANALYSIS, charts, compute
@@ -148,7 +148,7 @@ def test_births_and_stability_of_bundles_that_form(rng: np.random.Generator, met
 def test_charts_tell_the_story_of_groups(rng: np.random.Generator) -> None:
     result = compute(MemoryRun({"fc": bundles(rng)}))
     own = [chart for chart in charts(result) if chart.layer == "fc"]
-    assert [type(chart) for chart in own] == [Table, Lines, HeatMap, Table]
+    assert [type(chart) for chart in own] == [Table, Lifelines, HeatMap, Table]
     assert own[0].columns["comes back with half of the inputs"] == [1.0, 1.0]  # type: ignore[union-attr]
     assert own[3].columns["event"] == ["birth", "birth"]  # type: ignore[union-attr]
 

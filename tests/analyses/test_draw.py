@@ -9,9 +9,11 @@ from numpy.testing import assert_array_equal
 
 from wdyn.analyses._charts import (
     Bars,
+    Bridge,
     Edges,
     GraphThroughTime,
     HeatMap,
+    Lifelines,
     Lines,
     MatrixThroughTime,
     PointsThroughTime,
@@ -159,3 +161,15 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column_and_cell
     np.testing.assert_allclose(ax.images[0].get_clim(), (-0.1, 0.1))
     assert [text.get_text() for text in ax.texts] == ["0.95", "0.5", "0.6"]
     assert ax.figure.axes[1].get_ylabel() == "accuracy minus its own"
+
+
+def test_bands_of_groups_are_as_wide_as_they_have_neurons() -> None:
+    sizes = np.array([[3, 2], [5, 0]])
+    chart = Lifelines("t", np.array([0, 9]), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2)], "caption", "fc1")
+    ax = draw(chart)
+    bands = [each.get_paths()[0].get_extents() for each in ax.collections]
+    first, second, bridge = (each for each in bands if each.width > 0)
+    np.testing.assert_allclose([first.height, second.height], [5, 2], rtol=1e-12)  # rounding alone
+    assert second.y0 > first.y1
+    assert bridge.y0 < first.y1 < second.y0 < bridge.y1
+    assert [text.get_text() for text in ax.texts] == ["4", "7"]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.reference import graph as reference
-from wdyn.analyses._charts import HeatMap, Lines, Table
+from wdyn.analyses._charts import Bridge, HeatMap, Lifelines, Table
 from wdyn.analyses._groups import persistent
 from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines, shared_by_chance
 
@@ -78,12 +78,13 @@ def test_counts_add_up() -> None:
 def test_charts_show_sizes_members_and_events() -> None:
     members, neurons = history("aaabb.", "aaaaa."), np.array([0, 2, 4, 6, 8, 10])
     events = lifelines(members, np.array([6, 6]))
-    sizes, who, table = lifeline_charts("fc", np.array([0, 9]), members, neurons=neurons, events=events)
-    assert isinstance(sizes, Lines)
+    lives, who, table = lifeline_charts("fc", np.array([0, 9]), members, neurons=neurons, events=events)
+    assert isinstance(lives, Lifelines)
     assert isinstance(who, HeatMap)
     assert isinstance(table, Table)
-    assert_array_equal(sizes.y["group 0"], [3, 5])
-    assert_array_equal(sizes.y["group 1"], [2, np.nan])
+    assert_array_equal(lives.groups, [0, 1])
+    assert_array_equal(lives.sizes, [[3, 2], [5, 0]])
+    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2)]
     assert who.rows == [0, 2, 4, 6, 8]
     assert_array_equal(who.values[:, 0], [0, 0, 0, 1, 1])
     assert table.columns["event"] == ["merge"]
@@ -93,3 +94,13 @@ def test_charts_show_sizes_members_and_events() -> None:
 
 def test_no_group_no_chart() -> None:
     assert lifeline_charts("fc", np.arange(2), np.full((2, 3), -1), neurons=np.arange(3), events=[]) == []
+
+
+def test_groups_that_exchange_neurons_lie_beside_each_other_in_lanes_of_their_own() -> None:
+    members = history("aabbccdd", "aabbccaa")
+    lives = lifeline_charts("fc", np.arange(2), members, neurons=np.arange(8), events=[])[0]
+    assert isinstance(lives, Lifelines)
+    assert_array_equal(lives.groups, [0, 3, 1, 2])
+    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2)]
+    half = lives.sizes.max(axis=0) / 2
+    assert (np.diff(lives.middles) > half[1:] + half[:-1]).all()

@@ -9,7 +9,7 @@ import pytest
 
 from tests.report.browser import NEEDS_BROWSER, Open
 from tests.report.made_up import facts, sections
-from wdyn.analyses._charts import Edges, GraphThroughTime, HeatMap, Lines
+from wdyn.analyses._charts import Bridge, Edges, GraphThroughTime, HeatMap, Lifelines, Lines
 from wdyn.report.page import render_page
 from wdyn.report.sections import Section
 
@@ -28,7 +28,9 @@ def every_kind() -> bytes:
     )  # fmt: skip
     names = HeatMap("κ", np.arange(2), np.eye(2), ["a", "b"], "run", "run", "κ", diverging=True, columns=["a", "b"])
     many = Lines("many", np.arange(3), {f"run {i}": np.arange(3) + i for i in range(12)}, "step", "y")
-    more = Section("more", "More", "How to read it.", charts=(graph, names, many))
+    sizes = np.array([[3, 2], [5, 0]])
+    lives = Lifelines("Lives", np.array([0, 9]), np.array([0, 1]), sizes, [Bridge(1, 1, 0, 2)], "caption", "fc1")
+    more = Section("more", "More", "How to read it.", charts=(graph, names, many, lives))
     return render_page(facts(layers), [*sections(layers), more], list(range(0, 2001, 100)))
 
 

@@ -15,7 +15,7 @@ import pytest
 from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider, table_of
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
-from wdyn.analyses._charts import Bars, HeatMap, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import Bars, Bridge, HeatMap, Lifelines, Lines, MatrixThroughTime, PointsThroughTime, Table
 from wdyn.report.page import render_page
 from wdyn.report.sections import Section
 from wdyn.report.words import visible
@@ -354,3 +354,19 @@ def test_several_layers_stand_side_by_side_and_a_click_picks_the_layer_too(open_
     page.locator("#one-0").get_by_role("button", name="all layers").click()
     playwright.expect(page.locator("#one-0 .body canvas")).to_be_visible()
     assert one.count() == 0
+
+
+def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_page: Open) -> None:
+    sizes = np.array([[3, 2], [5, 0], [5, 0]])
+    lives = Lifelines("t", np.arange(3), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2)], "What chance gives.", "fc1")
+    page = open_page(made(lives))
+    page.locator("#one-0").scroll_into_view_if_needed()
+    playwright.expect(page.locator("#one-0 .note")).to_have_text("What chance gives.")
+    box = page.locator("#one-0 canvas").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
+    tip = page.locator("#tip")
+    playwright.expect(tip).to_contain_text("group 4, step 1")
+    assert tip.inner_text().split("\n")[1:] == ["neurons: 5", "2 came from group 7"]
+    assert table_of(page, "one-0") == [["0", "3", "2"], ["1", "5", "0"], ["2", "5", "0"]]
+    assert rows_of(saved(page, "one-0", "CSV"))[0] == ["step", "neurons of group 4", "neurons of group 7"]
+    assert png_size(saved(page, "one-0", "PNG"))[0] == round(2 * (box["width"] + 40))

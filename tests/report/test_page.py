@@ -15,7 +15,7 @@ import pytest
 
 from tests.report.made_up import LAYERS, STEPS, facts, sections
 from wdyn.analyses._charts import Lines, Table
-from wdyn.report.page import SCRIPTS, STATIC_LAYERS, render_page, safe_json
+from wdyn.report.page import SCRIPTS, STATIC_LAYERS, _part, render_page, safe_json
 from wdyn.report.sections import Section
 
 HOSTILE = [
@@ -228,3 +228,12 @@ def test_of_many_layers_readers_without_scripts_get_the_first_tables_and_are_tol
     text = render_page(facts(layers), sections(layers), [0, 1]).decode()
     assert text.count("5 more layers need scripts.") == 3  # points, matrices and heat maps are of each layer
     assert "need scripts" not in page()
+
+
+def test_no_two_scripts_define_a_function_of_one_name() -> None:
+    """They share one scope, in which the later one would silently stand for both."""
+    names = [
+        name for script in SCRIPTS for name in re.findall(r"^(?:async )?function (\w+)", _part(f"{script}.js"), re.M)
+    ]
+    assert len(names) > 100
+    assert sorted({name for name in names if names.count(name) > 1}) == []

@@ -83,8 +83,7 @@ class HeatMap:
         diverging: colour centred on zero.
         layer: the layer it belongs to, if one.
         columns: (S,) names of the columns, where they are no steps.
-        base: (S,) what the colours of each column are measured from, where columns have levels of their own and one
-            scale for all would show nothing but these; numbers are still the values.
+        base: (S,) what the colours of each column are measured from, where columns have levels of their own.
         base_label: what that is.
     """
 
@@ -244,6 +243,45 @@ class GraphThroughTime:
     runs: Sequence[str] = ()
 
 
+class Bridge(NamedTuple):
+    """Neurons that go from one group to another: `at` is the later step's position, the groups are positions."""
+
+    at: int
+    before: int
+    after: int
+    neurons: int
+
+
+@dataclass(frozen=True)
+class Lifelines:
+    """Groups through time as bands as wide as they have neurons, with bridges where they merge and split.
+
+    Attributes:
+        title: what is shown.
+        steps: (T,) optimizer steps, increasing.
+        groups: (K,) int, numbers of the groups, in the order in which they lie one below the other.
+        sizes: (T, K) int, neurons of each group, 0 where there is none.
+        bridges: between consecutive steps.
+        caption: facts the reader must know, such as what chance would give.
+        layer: the layer it belongs to.
+    """
+
+    title: str
+    steps: Array
+    groups: Array
+    sizes: Array
+    bridges: Sequence[Bridge]
+    caption: str
+    layer: str
+
+    @property
+    def middles(self) -> Array:
+        """(K,) place of each group's middle line, in neurons; lanes are as wide as groups ever get, with gaps."""
+        widest = np.asarray(self.sizes).max(axis=0, initial=0)
+        gap = 0.04 * widest.sum() + 0.5
+        return np.asarray(np.cumsum(widest + gap) - widest / 2 - gap / 2)
+
+
 @dataclass(frozen=True)
 class ImagesThroughTime:
     """Small images, one per neuron, at a few steps; the page's slider picks the nearest of them.
@@ -288,4 +326,7 @@ class Table:
     layer: str | None = None
 
 
-Chart = Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | ImagesThroughTime | Table
+Chart = (
+    Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | Lifelines
+    | ImagesThroughTime | Table
+)  # fmt: skip

@@ -15,11 +15,13 @@ from wdyn.analyses._charts import (
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
+    Lifelines,
     Lines,
     MatrixThroughTime,
     PointsThroughTime,
     Table,
 )
+from wdyn.analyses._draw_lifelines import draw_lifelines
 from wdyn.analyses._drawn_text import plain, short, wrapped
 
 if TYPE_CHECKING:
@@ -284,5 +286,6 @@ _DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    Lifelines: draw_lifelines,
     Table: _table,
 }

@@ -13,6 +13,7 @@ from wdyn.analyses._charts import (
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
+    Lifelines,
     Lines,
     MatrixThroughTime,
     Neighbours,
@@ -158,6 +159,16 @@ def _images(chart: ImagesThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
     }  # fmt: skip
 
 
+def _lifelines(chart: Lifelines, blocks: Blocks) -> tuple[str, ChartData]:
+    sizes = np.asarray(chart.sizes, dtype=np.int32)
+    _expect(sizes.shape == (len(chart.steps), len(chart.groups)), f"lifelines {chart.title!r}: sizes do not fit")
+    return "lifelines", {
+        "steps": plain(np.asarray(chart.steps)), "groups": plain(np.asarray(chart.groups)), "caption": chart.caption,
+        "sizes": blocks.add(sizes, delta=True), "middles": plain(chart.middles),
+        "bridges": [list(map(int, each)) for each in chart.bridges],
+    }  # fmt: skip
+
+
 def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
     columns = {heading: plain(list(values)) for heading, values in chart.columns.items()}
     rows = {len(values) for values in columns.values()}
@@ -204,5 +215,6 @@ _ENCODERS: dict[type, Callable[[Any, Blocks], tuple[str, ChartData]]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    Lifelines: _lifelines,
     Table: _table,
 }

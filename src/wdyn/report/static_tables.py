@@ -13,6 +13,7 @@ from wdyn.analyses._charts import (
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
+    Lifelines,
     Lines,
     MatrixThroughTime,
     PointsThroughTime,
@@ -86,6 +87,12 @@ def _images(chart: ImagesThroughTime) -> Gist:
     return _spread_of("step", np.asarray(chart.steps), np.asarray(chart.images).reshape(len(chart.steps), -1))
 
 
+def _lifelines(chart: Lifelines) -> Gist:
+    at = _spread(len(chart.steps))
+    columns = [np.asarray(chart.steps)[at], *np.asarray(chart.sizes)[at].T]
+    return ["step", *(f"neurons of group {group}" for group in chart.groups)], zip(*columns, strict=True)
+
+
 def _table(chart: Table) -> Gist:
     return list(chart.columns), list(zip(*chart.columns.values(), strict=True))[:LISTED]
 
@@ -116,5 +123,6 @@ _GIST: dict[type, Callable[[Any], Gist]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    Lifelines: _lifelines,
     Table: _table,
 }

@@ -2,7 +2,7 @@
 
 const THROUGH_TIME = ["points", "matrix", "graph", "images"]; // their numbers are those of the step
 const VIEWS = {
-  points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lines: linesView, bars: barsView, images: imagesView, table: tableView,
+  points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lifelines: lifelinesView, lines: linesView, bars: barsView, images: imagesView, table: tableView,
 };
 
 function makeSlot(slot, store) {
