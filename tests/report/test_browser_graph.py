@@ -148,6 +148,8 @@ def test_the_first_cutoff_is_what_chance_does_not_give_and_says_so(open_page: Op
     assert chart.chance is not None
     joined = (edge_cosines(chart.edges[-1].weight, chart.sigma) >= chart.chance[-1]).sum()
     assert 0 < told(page)[0] <= joined
+    assert control(page, "Cutoff").get_attribute("aria-valuetext").endswith(f"of {chart.chance[-1]:.2f}")
+    assert control(page, "Charge").input_value() == "30"
     playwright.expect(page.locator(TOLD).first).to_contain_text(
         f"Random directions reach an inner product of {chart.chance[-1]:.2f}"
     )
@@ -173,7 +175,7 @@ LAYOUT = """({count, edges, charge, distance}) => {
 }"""
 
 
-@pytest.mark.parametrize(("count", "charge"), [(1, 30), (2, 0), (60, 0), (60, 30), (150, 120)])
+@pytest.mark.parametrize(("count", "charge"), [(1, 30), (2, 0), (60, 0), (60, 30), (150, 120), (400, 0)])
 def test_at_rest_no_node_lies_on_another_and_the_places_are_always_the_same(
     forces: Any, count: int, charge: int
 ) -> None:
@@ -336,6 +338,21 @@ def test_the_same_page_twice_is_the_same_picture_and_print_settles_it(open_page:
     unseen = open_page(html)
     unseen.evaluate("() => window.dispatchEvent(new Event('beforeprint'))")
     assert unseen.locator(f"#{GRAPH} canvas").evaluate("(canvas) => canvas.toDataURL()") == pictures[0]
+    moving = pages[1].evaluate(
+        """async (chart) => {
+            const slider = document.getElementById("step"), canvas = document.querySelector(`#${chart} canvas`);
+            slider.value = 0;
+            slider.dispatchEvent(new Event("input"));
+            for (let frame = 0; frame < 3; frame++) await new Promise(requestAnimationFrame);
+            const busy = canvas.getAttribute("aria-busy");
+            window.dispatchEvent(new Event("beforeprint"));
+            const printed = canvas.toDataURL();
+            await new Promise((done) => setTimeout(done, 200));
+            return [busy, printed === canvas.toDataURL(), canvas.getAttribute("aria-busy")];
+        }""",
+        GRAPH,
+    )
+    assert moving == ["true", True, "false"]
 
 
 @pytest.mark.parametrize("name", HOSTILE)

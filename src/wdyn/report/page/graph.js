@@ -93,8 +93,10 @@ function paintGraph(view) {
 // frame by frame until nothing moves; at once where motion is unwelcome or has no beginning
 function runForces(view, {atOnce = false} = {}) {
   const still = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
-  if ((atOnce || still) && !view.dragging) settle(view.layout, {...view.settings, edges: view.edges});
-  if (view.running && !still) return pixelRatio === null ? undefined : drawGraph(view); // the loop draws, but not a picture to be saved
+  const now = (atOnce || still) && !view.dragging;
+  if (now) settle(view.layout, {...view.settings, edges: view.edges});
+  if (view.running && now) easeFit(view, true); // the loop finds nothing left to do
+  if (view.running) return now || pixelRatio !== null ? drawGraph(view) : undefined; // the loop draws in time, but not what is printed or saved
   if (!view.dragging) easeFit(view, atOnce || still);
   graphFrame(view, still);
 }
