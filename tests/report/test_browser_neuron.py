@@ -120,7 +120,10 @@ def test_the_small_line_is_the_neurons_own_row_with_the_step_marked(open_page: O
         )
     )
     tops_of = """(canvas) => {
-        const {width, height} = canvas, {data} = canvas.getContext('2d').getImageData(0, 0, width, height);
+        const {width, height} = canvas, copy = Object.assign(document.createElement('canvas'), {width, height});
+        const context = copy.getContext('2d', {willReadFrequently: true});
+        context.drawImage(canvas, 0, 0);
+        const {data} = context.getImageData(0, 0, width, height);
         return [0.27, 0.5, 0.73].map((share) => {
             const at = (y) => 4 * (y * width + Math.round(share * width));
             const dark = [...Array(height).keys()].filter((y) => data[at(y) + 3] > 200 && data[at(y)] < 60);
@@ -243,7 +246,10 @@ def sheet(neurons: int = 3, channels: int = 1, of: int = 1) -> ImagesThroughTime
 
 # red, blue or neither, at shares of the width and the height
 COLOURS = """(canvas, places) => {
-    const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+    const copy = Object.assign(document.createElement('canvas'), {width: canvas.width, height: canvas.height});
+    const context = copy.getContext('2d', {willReadFrequently: true});
+    context.drawImage(canvas, 0, 0);
+    const {data} = context.getImageData(0, 0, canvas.width, canvas.height);
     return places.map(([x, y]) => {
         const at = 4 * (Math.floor(y * canvas.height) * canvas.width + Math.floor(x * canvas.width));
         return data[at] > data[at + 2] + 20 ? 'red' : data[at + 2] > data[at] + 20 ? 'blue' : 'neither';

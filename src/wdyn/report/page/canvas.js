@@ -8,6 +8,16 @@ function makeCanvas(body, label) {
 
 let pixelRatio = null; // of a picture under way; otherwise the screen's
 
+// the canvas on which the card draws a chart, the same at every step: making one takes longer than drawing on it
+const cardCanvases = new WeakMap();
+
+function cardCanvas(data, attributes) {
+  if (!cardCanvases.has(data)) cardCanvases.set(data, element("canvas", {role: "img"}));
+  const canvas = cardCanvases.get(data);
+  Object.entries(attributes).forEach(([name, value]) => canvas.setAttribute(name, value));
+  return canvas;
+}
+
 // returns a context in CSS pixels, cleared
 function fitted(canvas, width, height) {
   const ratio = pixelRatio ?? (window.devicePixelRatio || 1);

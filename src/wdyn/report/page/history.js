@@ -32,7 +32,7 @@ function rankWords(data, row, column) {
 
 // the scale is that of this neuron and of most others: a few extreme ones would press every line flat
 function sparkline(data, row, column) {
-  const canvas = element("canvas", {class: "spark", role: "img", "aria-label": `${visible(data.value_label)} at ${data.x.length} steps from ${wholeNumber(data.x[0])} to ${wholeNumber(data.x.at(-1))}`});
+  const canvas = cardCanvas(data, {class: "spark", "aria-label": `${visible(data.value_label)} at ${data.x.length} steps from ${wholeNumber(data.x[0])} to ${wholeNumber(data.x.at(-1))}`});
   const context = fitted(canvas, SPARK.width, SPARK.height), count = data.x.length;
   const own = Array.from({length: count}, (_, k) => data.codes[k * data.rows.length + row]), band = isGraded(data) ? bandOf(data) : [];
   const live = [...own.filter((code) => code !== 65535), ...band.flatMap((ends) => ends ?? [])];

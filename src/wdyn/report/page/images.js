@@ -142,8 +142,11 @@ function imageTells(data, neuron) {
 }
 
 function enlarged(data, t, i) {
+  const canvas = cardCanvas(data, {"aria-label": `Weights of neuron ${data.neurons[i]} as an image of ${data.height} by ${data.width} pixels`});
+  const drawn = `${t} ${i} ${state.dark}`;
+  if (data.enlarged === drawn) return canvas;
+  data.enlarged = drawn;
   const image = neuronImage(data, t, i), scale = Math.min(ENLARGED.width / image.width, ENLARGED.height / image.height);
-  const canvas = element("canvas", {role: "img", "aria-label": `Weights of neuron ${data.neurons[i]} as an image of ${data.height} by ${data.width} pixels`});
   const context = fitted(canvas, Math.round(image.width * scale), Math.round(image.height * scale));
   context.imageSmoothingEnabled = false;
   context.drawImage(image, 0, 0, Math.round(image.width * scale), Math.round(image.height * scale));

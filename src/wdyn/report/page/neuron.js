@@ -11,6 +11,7 @@ function makeCard() {
 
 function showCard(card, slots) {
   card.hidden = state.neuron === null;
+  document.documentElement.classList.toggle("has-card", !card.hidden); // :has() would restyle the whole page at each step
   if (card.hidden) return;
   const told = toldOf(slots), wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
   const nothing = "No picture of this page tells anything of single neurons of this layer.";
