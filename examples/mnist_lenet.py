@@ -59,6 +59,7 @@ def main():
     parser.add_argument("--data", help="folder of the MNIST idx files")
     parser.add_argument("--epochs", type=int, default=2)
     parser.add_argument("--optimizer", choices=["sgd", "adam"], default="sgd")
+    parser.add_argument("--lr", type=float, help="learning rate; default 3e-3 for sgd, 1.2e-3 for adam")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--run", help="run file; default checkpoints/<model>-<UTC time>.h5")
     args = parser.parse_args()
@@ -67,9 +68,9 @@ def main():
     (x, y), (x_val, y_val) = mnist(args.data) if args.data else digits()
     model = LeNet300100(x.shape[1])
     if args.optimizer == "sgd":
-        optimizer = torch.optim.SGD(model.parameters(), lr=3e-3, momentum=0.9)
+        optimizer = torch.optim.SGD(model.parameters(), lr=args.lr or 3e-3, momentum=0.9)
     else:
-        optimizer = torch.optim.Adam(model.parameters(), lr=1.2e-3)
+        optimizer = torch.optim.Adam(model.parameters(), lr=args.lr or 1.2e-3)
     criterion = nn.CrossEntropyLoss()
 
     rec = Recorder(model, args.run, sample=(x_val[:2000], y_val[:2000]), metadata=vars(args))  # the one added line
