@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 MOST_STEPS = 60
 FEWEST_STEPS = 12
 SIDES = (256, 128, 64, 32)
-MOST_BYTES = 48_000_000  # some 3 MB of a page
+MOST_BYTES = 40_000_000  # some 3 MB of a page
 LEVEL = 0.025  # of layers of random directions lie above the band of 95 %
 
 
@@ -31,7 +31,7 @@ class Similarity(Result):
     """Cosines of each layer's neurons at the shown steps.
 
     Rows of a matrix are neurons, or in larger layers blocks of neighbours in the order of rows. All matrices together
-    stay within 48 MB: runs with many layers show fewer steps, then coarser blocks. The matrices are no `measured`
+    stay within 40 MB: runs with many layers show fewer steps, then coarser blocks. The matrices are no `measured`
     numbers, since millions of cosines are better computed again than read from a table.
 
     Attributes:
@@ -133,7 +133,7 @@ def block_means(cosine: Array, live: Array, starts: Array) -> Array:
 
 
 def plan(rows: list[int], steps: int) -> tuple[int, int]:
-    """Size of the matrices and number of steps that stay within 48 MB.
+    """Size of the matrices and number of steps that stay within 40 MB.
 
     Args:
         rows: neurons of each layer.

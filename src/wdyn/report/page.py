@@ -40,7 +40,7 @@ STYLES = ("style", "graph", "neuron", "charts")
 
 THROUGH_TIME = ("points", "matrix", "graph")
 SLIDER_STEPS = 200
-STATIC_LAYERS = 8  # whose tables a slot has for readers without scripts
+STATIC_LAYERS = 3  # whose tables a slot has for readers without scripts
 
 
 @dataclass(frozen=True)
