@@ -57,7 +57,7 @@ def write_ticket(path: Path, shapes: dict[str, tuple[int, ...]], *, start: int, 
     folder.mkdir(parents=True)
     schema = Schema(specs, facts)
     text = schema.to_json()
-    births, training = np.random.default_rng(start), np.random.default_rng([7, seed])
+    births, training = np.random.default_rng(start), np.random.default_rng([1, 7, seed])
     first = [births.standard_normal(shape, dtype=np.float32) for shape in shapes.values()]
     last = [values + training.standard_normal(values.shape, dtype=np.float32) for values in first]
     masks = {}

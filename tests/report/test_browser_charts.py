@@ -12,7 +12,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider, table_of
+from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider, picture, table_of
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import Bars, Bridge, HeatMap, Lifelines, Lines, MatrixThroughTime, PointsThroughTime, Table
@@ -370,3 +370,26 @@ def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_
     assert table_of(page, "one-0") == [["0", "3", "2"], ["1", "5", "0"], ["2", "5", "0"]]
     assert rows_of(saved(page, "one-0", "CSV"))[0] == ["step", "neurons of group 4", "neurons of group 7"]
     assert png_size(saved(page, "one-0", "PNG"))[0] == round(2 * (box["width"] + 40))
+
+
+def written(page: Any, chart: str) -> list[str]:
+    """What a canvas writes when it is drawn anew."""
+    page.evaluate(
+        "() => { const fill = CanvasRenderingContext2D.prototype.fillText; window.written = [];"
+        "CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {"
+        "window.written.push(text); fill.call(this, text, ...place) } }"
+    )
+    page.locator("#theme").click()
+    picture(page, chart)
+    return list(page.evaluate("window.written"))
+
+
+def test_numbers_in_cells_share_a_decimal_place_and_stand_only_where_they_fit(open_page: Open) -> None:
+    values = np.array([[0.1638, -0.0000261], [np.nan, 0.0204]])
+    names = ["first", "second"]
+    chart = HeatMap("κ", np.arange(2), values, names, "run", "run", "κ", columns=names)
+    assert written(open_page(made(chart)), "one-0")[:3] == ["0.164", "0", "0.02"]
+    narrow = HeatMap("z", np.arange(12), np.full((1, 12), -1234.5), ["a"], "run", "run", "z", columns=range(12))
+    texts = written(open_page(made(narrow), viewport={"width": 390, "height": 800}), "one-0")
+    assert "a" in texts
+    assert not any(text.startswith("−1,23") for text in texts)

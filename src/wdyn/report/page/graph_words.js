@@ -59,7 +59,7 @@ function graphTable({data, at, edges}) {
   const rows = order.map((k) => [nodeName(data, edges.from[k]), nodeName(data, edges.to[k]), ...[cosineOf, weightOf].map((of) => Number(of(data, edges.at[k]).toFixed(2)))]);
   const kept = edges.count > PAIRS ? `The ${PAIRS} strongest of ${wholeNumber(edges.count)} edges` : "All edges";
   return {headings: ["one end", "other end", "inner product", "weight"], rows,
-    note: `${kept} at step ${wholeNumber(data.steps[at])} and this cutoff, as drawn, to 2 places; exact numbers: wdyn analyze --report json.`};
+    note: `${kept} at step ${wholeNumber(data.steps[at])} and this cutoff, as drawn, to 2 places; exact numbers with --report json.`};
 }
 
 // for the card of the picked neuron

@@ -112,22 +112,32 @@ function drawHeat(view) {
 // the values themselves, where cells are few and wide enough to hold them
 function drawHeatNumbers(context, {data, box}) {
   const [wide, high] = [box.width / data.names.length, box.height / data.rows.length], stops = stopsOf(data.shown.diverging);
-  if (wide < 34) return;
   context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
   context.textAlign = "center";
+  const texts = heatNumbers(data);
+  if (Math.max(...texts.flat().map((text) => context.measureText(text).width)) > wide - 4) return;
   data.rows.forEach((_, row) => data.names.forEach((_, column) => {
     const share = shownShare(data, row, column);
     if (Number.isNaN(share)) return;
     const [r, g, b] = mapColour(stops, share);
     context.fillStyle = 0.299 * r + 0.587 * g + 0.114 * b > 140 ? "#000" : "#fff";
-    context.fillText(numberText(Number(heatValue(data, row, column).toPrecision(3))), data.left + (column + 0.5) * wide, HEAT.top + (row + 0.5) * high + 4);
+    context.fillText(texts[row][column], data.left + (column + 0.5) * wide, HEAT.top + (row + 0.5) * high + 4);
   }));
+}
+
+// all to one decimal place, a hundredth of the largest or finer: what is less is no colour either
+function heatNumbers(data) {
+  const values = data.rows.map((_, row) => data.names.map((_, column) => heatValue(data, row, column)));
+  const largest = Math.max(...values.flat().map(Math.abs).filter(Number.isFinite));
+  const places = largest > 0 ? Math.min(Math.max(2 - Math.floor(Math.log10(largest)), 0), 12) : 0;
+  return values.map((row) => row.map((value) => numberText(Number(value.toFixed(places)) || 0))); // no −0
 }
 
 function drawHeatAxes(context, {data, box}) {
   context.fillStyle = token("muted");
   context.font = `12px ${getComputedStyle(document.body).fontFamily}`;
-  const ticks = Math.min(Math.max(2, Math.floor(box.width / 90)), data.x.length);
+  const apart = data.names ? 16 + LETTER * Math.max(...data.names.map((_, column) => columnName(data, column, 12).length)) : 90;
+  const ticks = Math.min(Math.max(2, Math.floor(box.width / apart)), data.x.length);
   context.textAlign = "center";
   for (let k = 0; k < ticks; k++) {
     const column = Math.round((k * (data.x.length - 1)) / Math.max(ticks - 1, 1));

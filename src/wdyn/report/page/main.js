@@ -5,7 +5,7 @@ const index = JSON.parse(document.getElementById("index").textContent);
 function showTrouble(error) {
   const place = document.getElementById("trouble");
   place.hidden = false;
-  place.textContent = `This page could not draw everything: ${error.message}. The numbers are also in: wdyn analyze --report json.`;
+  place.textContent = `This page could not draw everything: ${error.message}. The numbers are also given by --report json.`;
   console.error(error);
 }
 

@@ -159,7 +159,7 @@ function matrixTable(view) {
   const rows = pairs.slice(0, PAIRS).map(([a, b, value]) => [a, b, Number(value.toFixed(2))]);
   const kept = pairs.length > PAIRS ? `The ${PAIRS} largest of ${wholeNumber(pairs.length)} pairs` : "All pairs";
   return {headings: ["row", "column", data.value_label], rows,
-    note: `${kept} at step ${wholeNumber(data.steps[view.at])}, as drawn, to 2 places; exact numbers: wdyn analyze --report json.`};
+    note: `${kept} at step ${wholeNumber(data.steps[view.at])}, as drawn, to 2 places; exact numbers with --report json.`};
 }
 
 // the square as it stands at the shown step, its rows by the numbers of their neurons

@@ -26,6 +26,6 @@ function tableElement({headings, rows, note, count = rows.length}) {
   const lines = rows.slice(0, TABLE_ROWS).map((row) => element("tr", {}, ...row.map(cell)));
   if (!rows.length) return element("div", {}, element("p", {class: "empty"}, "There are no rows to list."));
   const table = element("table", {}, element("thead", {}, element("tr", {}, ...head)), element("tbody", {}, ...lines));
-  const cut = count > TABLE_ROWS ? `The first ${TABLE_ROWS} of ${wholeNumber(count)} rows; all of them: wdyn analyze --report json.` : "";
+  const cut = count > TABLE_ROWS ? `The first ${TABLE_ROWS} of ${wholeNumber(count)} rows; all of them with --report json.` : "";
   return element("div", {}, element("p", {class: "where"}, [note, cut].filter(Boolean).join(" ")), element("div", {class: "scroll", tabindex: "0"}, table));
 }
