@@ -42,13 +42,15 @@ NO_NULL = {
 TRUE_FROM_THE_START = {("orthogonal", "neural_collapse")}
 
 
-@pytest.fixture(autouse=True)
-def simulated_once(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(autouse=True, scope="module")
+def simulated_once() -> Iterator[None]:
     """Nulls that are simulated depend on the shape of a layer alone, not on its weights."""
-    for module, name in (
-        (spectrum, "angles_by_chance"), (neural_collapse, "simplex_by_chance"), (_graph_layer, "curve_band"),
-    ):  # fmt: skip
-        monkeypatch.setattr(module, name, _once_per_shape(getattr(module, name)))
+    with pytest.MonkeyPatch.context() as patch:
+        for module, name in (
+            (spectrum, "angles_by_chance"), (neural_collapse, "simplex_by_chance"), (_graph_layer, "curve_band"),
+        ):  # fmt: skip
+            patch.setattr(module, name, _once_per_shape(getattr(module, name)))
+        yield
 
 
 def _once_per_shape(simulate: Callable[..., Any]) -> Callable[..., Any]:
