@@ -10,6 +10,7 @@ from numpy.testing import assert_array_equal
 from wdyn.analyses._charts import (
     Bars,
     Bridge,
+    CurvesThroughTime,
     Edges,
     GraphThroughTime,
     HeatMap,
@@ -173,3 +174,16 @@ def test_bands_of_groups_are_as_wide_as_they_have_neurons() -> None:
     assert second.y0 > first.y1
     assert bridge.y0 < first.y1 < second.y0 < bridge.y1
     assert [text.get_text() for text in ax.texts] == ["4", "7"]
+
+
+def test_curves_are_those_of_some_steps_and_chance_at_the_last() -> None:
+    values, expected = np.arange(12.0).reshape(4, 3), np.full((4, 3), 0.5)
+    expected[3] = [np.nan, 1, 2]
+    chart = CurvesThroughTime("t", STEPS, np.array([1, 2, 5]), values, expected, "random", "rank", "value", "fc1")
+    *curves, dashed = draw(chart).lines
+    assert_array_equal([line.get_ydata() for line in curves], values)
+    assert_array_equal(dashed.get_ydata(), expected[3])
+    *_, last, dashed = draw(chart, at=1).lines
+    assert_array_equal(last.get_ydata(), values[1])
+    assert_array_equal(dashed.get_ydata(), expected[1])
+    assert last.get_label() == "step 1"

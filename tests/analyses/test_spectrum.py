@@ -8,7 +8,7 @@ from tests.analyses.memory_run import MemoryRun
 from tests.reference import spectrum as reference
 from wdyn.analyses import _neurons
 from wdyn.analyses import spectrum as module
-from wdyn.analyses._charts import Lines, Table
+from wdyn.analyses._charts import CurvesThroughTime, Lines, Table
 from wdyn.analyses._spectra import bulk, decompose
 from wdyn.analyses.spectrum import ANALYSIS, charts, compute
 
@@ -162,7 +162,7 @@ def test_ranks_and_angles_of_random_layers_lie_in_their_bands(rng: np.random.Gen
 def test_charts_carry_the_results(run: MemoryRun) -> None:
     result = compute(run)
     stable, ratio, outliers, first, last, *per_layer, table = charts(result)
-    assert len(per_layer) == 4
+    assert len(per_layer) == 6
     for chart, values in (
         (stable, result.stable_rank),
         (ratio, result.participation_ratio),
@@ -177,8 +177,11 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
         assert_allclose(chart.y["fc1"][3], angles["fc1"][3, 0], rtol=1e-14)  # rank one: what is there
         assert np.isnan(chart.y["out"][5])
         assert chart.bands["fc1"][0][0] == result.mean_angle_by_chance[0, 0]
-    values, losses = per_layer[2:]
-    assert values.layer == losses.layer == "out"
+    curves, values, losses = per_layer[3:]
+    assert curves.layer == values.layer == losses.layer == "out"
+    assert isinstance(curves, CurvesThroughTime)
+    assert_array_equal(curves.values, result.singular_values["out"])
+    assert_array_equal(curves.x, np.arange(result.singular_values["out"].shape[1]) + 1)
     assert_array_equal(values.y["number 1"], result.singular_values["out"][:, 0])
     assert_array_equal(values.reference["Marchenko-Pastur edge, same variance"], result.upper_edge[:, 1])
     assert_array_equal(losses.x, range(5))
@@ -191,9 +194,35 @@ def test_charts_carry_the_results(run: MemoryRun) -> None:
 
 def test_what_a_random_layer_loses_is_what_the_dashed_line_says(rng: np.random.Generator) -> None:
     result = compute(MemoryRun({"layer": rng.normal(size=(1, 100, 150))}))
-    losses = charts(result)[6]
+    losses = charts(result)[7]
     # eigenvalues of a large random matrix keep their places; the edges are off by about 100**(-2/3) of one value
     assert_allclose(losses.y["step 0"], losses.reference["random entries (Marchenko-Pastur law)"], atol=0.01)
+
+
+def test_the_bulk_lies_on_the_dashed_curve_and_outliers_have_none(rng: np.random.Generator) -> None:
+    weights = rng.normal(size=(2, 100, 150))
+    weights[1] += 3 * np.outer(rng.normal(size=100), rng.normal(size=150))  # one direction for all
+    result = compute(MemoryRun({"layer": weights}))
+    curves = charts(result)[5]
+    assert isinstance(curves, CurvesThroughTime)
+    assert result.outliers[:, 0].tolist() == [0, 1]
+    assert np.isfinite(curves.expected[0]).all()
+    assert np.isnan(curves.expected[1, 0])
+    # singular values of large random matrices keep their places, but for the edges: see above
+    for values, expected in zip(curves.values, curves.expected, strict=True):
+        assert_allclose(values[1:], expected[1:], atol=0.05 * result.upper_edge[0, 0])
+
+
+def test_many_singular_values_are_drawn_at_fewer_ranks_and_steps(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "CURVE_NUMBERS", 96 * 5)
+    result = compute(MemoryRun({"layer": rng.normal(size=(9, 100, 120))}))
+    curves = charts(result)[5]
+    assert isinstance(curves, CurvesThroughTime)
+    assert curves.values.shape == curves.expected.shape == (5, 96)
+    assert (curves.x[0], curves.x[-1], curves.steps[0], curves.steps[-1]) == (1, 100, result.shown[0], result.shown[-1])
+    assert_array_equal(curves.values[-1], result.singular_values["layer"][-1, curves.x - 1])
 
 
 def test_analysis_is_complete() -> None:

@@ -15,7 +15,17 @@ import pytest
 from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, lines_page, made, move_slider, picture, table_of
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
-from wdyn.analyses._charts import Bars, Bridge, HeatMap, Lifelines, Lines, MatrixThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import (
+    Bars,
+    Bridge,
+    CurvesThroughTime,
+    HeatMap,
+    Lifelines,
+    Lines,
+    MatrixThroughTime,
+    PointsThroughTime,
+    Table,
+)
 from wdyn.report.page import render_page
 from wdyn.report.sections import Section
 from wdyn.report.words import visible
@@ -373,7 +383,7 @@ def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_
 
 
 def written(page: Any, chart: str) -> list[str]:
-    """What a canvas writes when it is drawn anew."""
+    """What a canvas writes when it is drawn anew, in the other theme."""
     page.evaluate(
         "() => { const fill = CanvasRenderingContext2D.prototype.fillText; window.written = [];"
         "CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {"
@@ -393,3 +403,23 @@ def test_numbers_in_cells_share_a_decimal_place_and_stand_only_where_they_fit(op
     texts = written(open_page(made(narrow), viewport={"width": 390, "height": 800}), "one-0")
     assert "a" in texts
     assert not any(text.startswith("−1,23") for text in texts)
+
+
+def test_a_curve_is_that_of_the_slider_beside_chance_and_the_first(open_page: Open, rng: np.random.Generator) -> None:
+    steps, x = np.array([0, 1, 2]), np.array([1, 2, 4, 9])
+    values, expected = np.sort(rng.uniform(size=(3, 4)))[:, ::-1], rng.uniform(size=(3, 4))
+    expected[2, 0] = values[1] = np.nan
+    page = open_page(made(CurvesThroughTime("Spectrum", steps, x, values, expected, "chance", "rank", "value", "fc1")))
+    last = picture(page, "one-0")
+    for place in (2, 0):
+        move_slider(page, place)
+        page.wait_for_timeout(120)
+        rows = np.array([floats([cell.replace("–", "") for cell in row]) for row in table_of(page, "one-0")])
+        # 16 bits of the whole extent, and four digits
+        np.testing.assert_allclose(rows, np.stack([x, values[place], expected[place]], axis=1), atol=1e-4)
+    page.locator("#one-0 canvas").hover(position={"x": 54, "y": 100})
+    tip = page.locator("#tip").inner_text()
+    assert "rank 1, step 0" in tip
+    assert picture(page, "one-0") != last
+    move_slider(page, 1)
+    assert written(page, "one-0") == ["No value at this step."]

@@ -312,6 +312,33 @@ class ImagesThroughTime:
 
 
 @dataclass(frozen=True)
+class CurvesThroughTime:
+    """A curve at each shown step, beside what chance would give then; the page's slider picks the step.
+
+    Attributes:
+        title: what is shown.
+        steps: (T,) optimizer steps, increasing.
+        x: (X,) increasing, the axis of every curve.
+        values: (T, X); NaN leaves a gap.
+        expected: (T, X) the same by chance, drawn dashed; NaN likewise.
+        expected_label: what gives it.
+        x_label: axis label with unit.
+        y_label: axis label with unit.
+        layer: the layer it belongs to.
+    """
+
+    title: str
+    steps: Array
+    x: Array
+    values: Array
+    expected: Array
+    expected_label: str
+    x_label: str
+    y_label: str
+    layer: str
+
+
+@dataclass(frozen=True)
 class Table:
     """Plain rows.
 
@@ -327,6 +354,6 @@ class Table:
 
 
 Chart = (
-    Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | Lifelines
+    Lines | Bars | HeatMap | MatrixThroughTime | PointsThroughTime | GraphThroughTime | CurvesThroughTime | Lifelines
     | ImagesThroughTime | Table
 )  # fmt: skip

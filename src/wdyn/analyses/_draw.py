@@ -12,6 +12,7 @@ import numpy as np
 from wdyn.analyses._charts import (
     Bars,
     Chart,
+    CurvesThroughTime,
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
@@ -21,6 +22,7 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
+from wdyn.analyses._draw_curves import draw_curves
 from wdyn.analyses._draw_lifelines import draw_lifelines
 from wdyn.analyses._drawn_text import plain, short, wrapped
 
@@ -286,6 +288,7 @@ _DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    CurvesThroughTime: draw_curves,
     Lifelines: draw_lifelines,
     Table: _table,
 }

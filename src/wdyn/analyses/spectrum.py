@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wdyn.analyses._charts import Array, Chart, Lines, Table
+from wdyn.analyses._charts import Array, Chart, CurvesThroughTime, Lines, Table
 from wdyn.analyses._neurons import every_block, pieces, shown_steps
 from wdyn.analyses._random_matrix import (
     angles_by_chance,
@@ -36,6 +36,8 @@ SHOWN_NUMBERS = 2**19  # singular values times shown steps
 SHOWN_WORK = 2**39  # multiplications, about half a minute on one core: layers of thousands of neurons show fewer steps
 BY_SIZE = 10  # an eigenvalue problem of size m takes as long as a Gram matrix of m rows in this many times m columns
 DRAWN = 200
+RANKS, MOST_CURVES = 96, 60  # of a layer's singular values at each step, and steps
+CURVE_NUMBERS = 1 << 17  # of all layers, from which on fewer steps are drawn
 LEVEL = 0.01  # of random matrices whose largest singular value counts as an outlier
 
 
@@ -188,7 +190,7 @@ def charts(result: Spectrum) -> list[Chart]:
         _lines(result, "singular values beyond chance", result.outliers, reference={"random entries (99 %)": 0.0}),
         _lines(result, degrees.format("first"), _mean_angles(result.angles_to_first), bands=angle_bands),
         _lines(result, degrees.format("last"), _mean_angles(result.angles_to_last), bands=angle_bands),
-        *(chart for j in range(len(result.layers)) for chart in (_largest(result, j), _losses(result, j))),
+        *(draw(result, j) for j in range(len(result.layers)) for draw in (_curves, _largest, _losses)),
         _first_and_last(result),
     ]  # fmt: skip
 
@@ -212,6 +214,28 @@ def _lines(result: Spectrum, label: str, values: Array, **more: Any) -> Lines:
     return Lines(
         title=label[0].upper() + label[1:], x=result.shown, y=y, x_label="optimizer step", y_label=label,
         band_label="random matrices or subspaces, 98 %", **more,
+    )  # fmt: skip
+
+
+def _curves(result: Spectrum, j: int) -> CurvesThroughTime:
+    """All singular values at each step beside those of random entries, without the outliers."""
+    layer = result.layers[j]
+    whole = result.singular_values[layer]
+    drawn = sum(min(each.shape[1], RANKS) for each in result.singular_values.values())
+    times = shown_steps(result.shown, int(np.clip(CURVE_NUMBERS // drawn, 2, MOST_CURVES)))
+    ranks = shown_steps(np.arange(whole.shape[1]), RANKS)
+    expected = np.full(whole.shape, np.nan)
+    for t in times:
+        beyond = int(result.outliers[t, j]) if np.isfinite(result.outliers[t, j]) else 0
+        left = int(result.live[t, j]) - beyond, int(result.inputs[j]) - beyond
+        if min(left) > 0:
+            typical = result.entry_deviation[t, j] * np.sqrt(typical_eigenvalues(*left))
+            expected[t, beyond : beyond + len(typical)] = typical
+    return CurvesThroughTime(
+        title="Singular values", layer=layer, steps=result.shown[times], x=ranks + 1,
+        values=whole[np.ix_(times, ranks)], expected=expected[np.ix_(times, ranks)],
+        expected_label="random entries (Marchenko-Pastur)",
+        x_label="rank", y_label="singular value",
     )  # fmt: skip
 
 
@@ -280,7 +304,8 @@ ANALYSIS = Analysis(
         "Singular values of a layer of independent entries end at the Marchenko-Pastur edge (1967); one beyond the "
         "99 % line, which allows for the layer's size (Johnstone 2001), is not expected of such entries. Stable rank "
         "and participation ratio count directions in use. The angles tell how far the ten leading input directions "
-        "stand from those of the first and last step: in the band, as far as random subspaces do."
+        "stand from those of the first and last step: in the band, as far as random subspaces do. The slider shows all "
+        "singular values of a step: noise lies on the dashed curve."
     ),
     findings=findings,
 )

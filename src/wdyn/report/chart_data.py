@@ -10,6 +10,7 @@ import numpy as np
 from wdyn.analyses._charts import (
     Bars,
     Chart,
+    CurvesThroughTime,
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
@@ -169,6 +170,20 @@ def _lifelines(chart: Lifelines, blocks: Blocks) -> tuple[str, ChartData]:
     }  # fmt: skip
 
 
+def _curves(chart: CurvesThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
+    both = np.stack(
+        [np.asarray(each, dtype=np.float64) for each in (chart.values, chart.expected)], axis=1
+    )  # (T, 2, X)
+    fits = both.shape == (len(chart.steps), 2, len(chart.x))
+    _expect(fits, f"curves {chart.title!r}: steps and x do not fit values")
+    low, high = extent(both)
+    return "curves", {
+        "steps": plain(np.asarray(chart.steps)), "x": blocks.add(real(chart.x)), "low": low, "high": high,
+        "codes": blocks.add(quantise(both, low, high, np.uint16), delta=True), "expected_label": chart.expected_label,
+        "x_label": chart.x_label, "y_label": chart.y_label,
+    }  # fmt: skip
+
+
 def _table(chart: Table, blocks: Blocks) -> tuple[str, ChartData]:
     columns = {heading: plain(list(values)) for heading, values in chart.columns.items()}
     rows = {len(values) for values in columns.values()}
@@ -215,6 +230,7 @@ _ENCODERS: dict[type, Callable[[Any, Blocks], tuple[str, ChartData]]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    CurvesThroughTime: _curves,
     Lifelines: _lifelines,
     Table: _table,
 }

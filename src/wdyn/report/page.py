@@ -28,7 +28,7 @@ PARTS = Path(__file__).with_name("page")
 # every file defines functions only; main.js starts them
 SCRIPTS = (
     "codec", "text", "state", "colour", "legend", "canvas",
-    "points", "matrix", "heat", "history", "images", "lifelines",
+    "points", "matrix", "heat", "history", "images", "lifelines", "curves",
     "graph_edges", "graph_force", "graph_draw", "graph_colour", "graph_drag", "graph_controls", "graph_words", "graph",
     "axes", "plot", "switches", "lines", "bars", "table",
     "picture", "save", "layers", "slots",

@@ -10,6 +10,7 @@ import numpy as np
 from wdyn.analyses._charts import (
     Bars,
     Chart,
+    CurvesThroughTime,
     GraphThroughTime,
     HeatMap,
     ImagesThroughTime,
@@ -87,6 +88,14 @@ def _images(chart: ImagesThroughTime) -> Gist:
     return _spread_of("step", np.asarray(chart.steps), np.asarray(chart.images).reshape(len(chart.steps), -1))
 
 
+def _curves(chart: CurvesThroughTime) -> Gist:
+    """The last step."""
+    at = _spread(len(chart.x))
+    columns = [np.asarray(each)[..., at] for each in (chart.x, chart.values[-1], chart.expected[-1])]
+    headings = [chart.x_label, f"{chart.y_label}, step {chart.steps[-1]}", chart.expected_label]
+    return headings, zip(*columns, strict=True)
+
+
 def _lifelines(chart: Lifelines) -> Gist:
     at = _spread(len(chart.steps))
     columns = [np.asarray(chart.steps)[at], *np.asarray(chart.sizes)[at].T]
@@ -123,6 +132,7 @@ _GIST: dict[type, Callable[[Any], Gist]] = {
     PointsThroughTime: _points,
     GraphThroughTime: _graph,
     ImagesThroughTime: _images,
+    CurvesThroughTime: _curves,
     Lifelines: _lifelines,
     Table: _table,
 }

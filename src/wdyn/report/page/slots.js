@@ -1,8 +1,8 @@
 // A slot is one place on the page. It shows the chart of the picked layer and a table of its numbers.
 
-const THROUGH_TIME = ["points", "matrix", "graph", "images"]; // their numbers are those of the step
+const THROUGH_TIME = ["points", "matrix", "graph", "images", "curves"]; // their numbers are those of the step
 const VIEWS = {
-  points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lifelines: lifelinesView, lines: linesView, bars: barsView, images: imagesView, table: tableView,
+  points: pointsView, matrix: matrixView, graph: graphView, heat: heatView, lifelines: lifelinesView, curves: curvesView, lines: linesView, bars: barsView, images: imagesView, table: tableView,
 };
 
 function makeSlot(slot, store) {
