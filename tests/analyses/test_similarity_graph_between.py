@@ -80,7 +80,7 @@ def test_charts_are_coloured_by_run_and_name_them(rng: np.random.Generator) -> N
     assert isinstance(joined, Lines)
     assert isinstance(table, Table)
     assert_array_equal(graph.groups, [0] * 256 + [1] * 256)
-    assert graph.caption.endswith("Runs: 0 is first, 1 is second. 512 of 600 neurons, evenly spaced by number.")
+    assert "Runs: 0 is first, 1 is second. The 512 of largest norm in their runs at step 1 of 600" in graph.caption
     assert_array_equal(joined.y["fc"], result.in_mixed[:, 0])
     assert table.columns["layer"] == ["fc"]
 

@@ -25,9 +25,6 @@ from wdyn.analyses._groups import chance_distance, cosines
 from wdyn.analyses._neurons import directions
 from wdyn.analyses._principal import principal
 
-MOST_NODES = 512
-"""Nodes per layer; larger layers show that many neurons, evenly spaced by number."""
-
 MOST_STEPS = 60
 MOST_EDGES = 1_500
 FEWEST_EDGES = 50

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,6 @@ from wdyn.analyses._graph import LOWEST_CUTOFF, cosine_at
 from wdyn.analyses._graph_chance import distance_band, norm_by_chance
 from wdyn.analyses._graph_layer import (
     CUTOFFS,
-    MOST_NODES,
     MOST_STEPS,
     LayerGraph,
     edges_per_step,
@@ -22,12 +21,13 @@ from wdyn.analyses._graph_layer import (
     layer_graph,
     mean_over_pairs,
 )
-from wdyn.analyses._groups import FALSE_CLAIM, spaced
+from wdyn.analyses._graph_nodes import chosen_blindly, graph_nodes, said
+from wdyn.analyses._groups import FALSE_CLAIM
 from wdyn.analyses._neurons import shown_steps
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
-    from wdyn.store.run import Run
+    from wdyn.store.run import Layer, Run
 
 LISTED = 50
 
@@ -38,14 +38,16 @@ class SimilarityGraph(Result):
 
     Attributes:
         shown: (T,) int64, the steps looked at, at most 60.
-        neurons: layer to (n,) int64, the neurons that are nodes: all, or 512 evenly spaced by number.
+        neurons: layer to (n,) int64, the neurons that are nodes: all, or the 512 of largest norm at the last step
+            shown, in order of number.
         graphs: layer to its graph: edges, places and norms of the nodes.
         rows: neurons of the layer.
         live: nodes that have a direction.
         sigma: mean distance over all pairs of live nodes at all shown steps; NaN without a pair.
         lowest_cosine: of the edges kept, those with a weight of at least 1/e: 1 - 2 sigma.
         mean_distance: mean distance over pairs of live nodes.
-        distance_low: low end of the band that holds it for random directions in 95 of 100 cases.
+        distance_low: low end of the band that holds it for random directions in 95 of 100 cases; NaN before the last
+            step where not all neurons are nodes, since these were chosen by what became of them.
         distance_high: its high end.
         claim_cosine: cosine that no two of as many random directions reach in 99 of 100 cases; NaN where no claim is
             possible.
@@ -54,7 +56,8 @@ class SimilarityGraph(Result):
         cutoffs: (C,) cosines that components are counted at, 0 to 0.98.
         components: layer to (T, C), number of connected components among live nodes.
         components_low: layer to (T, C), low end of the band that holds both curves of random directions, whole, in 99
-            of 100 cases; NaN where as many nodes live neither at the first nor at the last step.
+            of 100 cases; NaN where as many nodes live neither at the first nor at the last step, and as for
+            `distance_low`.
         components_high: its high end.
         largest: layer to (T, C), nodes in the largest component.
         largest_low: layer to (T, C), as for `components_low`.
@@ -105,18 +108,18 @@ def compute(run: Run, *, seed: int = 0, progress: Callable[[float], object] | No
     chosen, at_most = run.select(steps=shown), edges_per_step(len(run.layers), len(shown))
     neurons, graphs, bands = {}, {}, {}
     for i, (name, layer) in enumerate(run.layers.items()):
-        neurons[name] = nodes = spaced(layer.rows, MOST_NODES)
+        neurons[name] = nodes = graph_nodes(run, name, int(shown[-1]))
         rng = np.random.default_rng(seed)  # a layer's numbers do not depend on the other layers
         owners = np.zeros(len(nodes), dtype=np.int64)
         graphs[name] = layer_graph(_rows(chosen, name, nodes), owners, len(shown), at_most=at_most, rng=rng)
-        bands[name] = graph_bands(graphs[name], layer.columns, rng=rng)
+        band = graph_bands(graphs[name], layer.columns, rng=rng)
+        bands[name] = chosen_blindly(band, all_shown=len(nodes) == layer.rows)
         if progress:
             progress((i + 1) / len(run.layers))
     rows = np.array([layer.rows for layer in run.layers.values()], dtype=np.int64)
-    columns = [layer.columns for layer in run.layers.values()]
     return SimilarityGraph(
         run=run.name, steps=run.steps, layers=tuple(graphs), shown=shown, neurons=neurons, graphs=graphs, rows=rows,
-        cutoffs=CUTOFFS, **_of_steps(len(shown), list(graphs.values()), columns), **_of_layers(graphs, bands),
+        cutoffs=CUTOFFS, **_of_steps(len(shown), graphs, list(run.layers.values())), **_of_layers(graphs, bands),
     )  # fmt: skip
 
 
@@ -126,11 +129,11 @@ def _rows(chosen: Run, layer: str, nodes: Array) -> Iterator[Array]:
             yield vectors[nodes]
 
 
-def _of_steps(steps: int, graphs: list[LayerGraph], columns: list[int]) -> dict[str, Any]:
+def _of_steps(steps: int, each_graph: dict[str, LayerGraph], layers: Sequence[Layer]) -> dict[str, Any]:
     """Every field of (T, L) or (L,)."""
-    shape, found = (steps, len(graphs)), {}
+    shape, found, graphs = (steps, len(layers)), {}, list(each_graph.values())
     joined = [graph.members >= 0 for graph in graphs]
-    bands = [distance_band(graph.within[:, 1], inputs) for graph, inputs in zip(graphs, columns, strict=True)]
+    bands = [_distance_band(graph, layer) for graph, layer in zip(graphs, layers, strict=True)]
     for name, each in {
         "live": [graph.live.sum(axis=1) for graph in graphs],
         "mean_distance": [mean_over_pairs(graph.within) for graph in graphs],
@@ -144,6 +147,11 @@ def _of_steps(steps: int, graphs: list[LayerGraph], columns: list[int]) -> dict[
     found["sigma"] = np.array([graph.sigma for graph in graphs], dtype=np.float64)
     found["lowest_cosine"] = np.array([cosine_at(LOWEST_CUTOFF, graph.sigma) for graph in graphs], dtype=np.float64)
     return found
+
+
+def _distance_band(graph: LayerGraph, layer: Layer) -> list[Array]:
+    all_shown = graph.live.shape[1] == layer.rows
+    return [chosen_blindly(end, all_shown=all_shown) for end in distance_band(graph.within[:, 1], layer.columns)]
 
 
 def _of_layers(graphs: dict[str, LayerGraph], bands: dict[str, Array]) -> dict[str, Any]:
@@ -172,8 +180,8 @@ def charts(result: SimilarityGraph) -> list[Chart]:
     """Each layer's graph, components against the cutoff, and component sizes against norms; then all layers."""
     found: list[Chart] = []
     for j, layer in enumerate(result.layers):
-        nodes, rows = result.neurons[layer], int(result.rows[j])
-        more = f" {len(nodes)} of {rows} neurons, evenly spaced by number." if len(nodes) < rows else ""
+        nodes = result.neurons[layer]
+        more = said(len(nodes), int(result.rows[j]), int(result.shown[-1]))
         found += [
             graph_chart(
                 layer, result.shown, result.graphs[layer], neurons=nodes, groups=result.component[layer],
@@ -203,8 +211,8 @@ def _curves(result: SimilarityGraph, layer: str, field: str, label: str) -> Line
 
 
 def _different(bands: Array) -> list[int]:
-    """The last step, and the first where its band is another because neurons have died since."""
-    return [-1] if np.array_equal(bands[0], bands[-1]) else [0, -1]
+    """The last step, and the first where it has a band that is another because neurons have died since."""
+    return [-1] if np.isnan(bands[0]).all() or np.array_equal(bands[0], bands[-1]) else [0, -1]
 
 
 def _norms(result: SimilarityGraph, j: int, layer: str) -> Table:
@@ -258,7 +266,7 @@ ANALYSIS = Analysis(
         "weight exp(-d²/σ²) (von Luxburg, A tutorial on spectral clustering, 2007), σ being the mean distance over "
         "all steps shown; a cutoff on the weight reads back as the cosine 1 - 2σ √ln(1/cutoff). Curves inside their "
         "band come apart as random directions do (99 % of whole curves, Myllymäki et al. 2017). A component's largest "
-        "norm is held against as many random neurons of the layer: with several components, expect one in twenty "
+        "norm is held against as many random neurons of the graph: with several components, expect one in twenty "
         "chances below 0.05."
     ),
 )

@@ -11,7 +11,6 @@ import numpy as np
 from wdyn.analyses._charts import Array, Chart, Lines, Table
 from wdyn.analyses._graph_chance import distance_band
 from wdyn.analyses._graph_layer import (
-    MOST_NODES,
     MOST_STEPS,
     LayerGraph,
     edges_per_step,
@@ -19,7 +18,8 @@ from wdyn.analyses._graph_layer import (
     layer_graph,
     mean_over_pairs,
 )
-from wdyn.analyses._groups import FALSE_CLAIM, spaced
+from wdyn.analyses._graph_nodes import MOST_NODES, chosen_blindly, graph_nodes, said
+from wdyn.analyses._groups import FALSE_CLAIM
 from wdyn.analyses._neurons import shown_steps
 from wdyn.analyses._runs import distinct_names, in_common, in_step
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
@@ -36,14 +36,15 @@ class SimilarityGraphBetween(Result):
         runs: R names.
         shown: (T,) int64, the steps looked at, at most 60 of those that all runs have.
         neurons: layer to (n,) int64, number of each node's neuron in its run, run after run; at most 512 nodes, as
-            many of each run, evenly spaced.
+            many of each run, those of largest norm in it at the last step shown, in order of number.
         owners: layer to (n,) int64, position in `runs` of each node.
         rows: layer to (R,) int64, neurons of each run's layer.
         graphs: layer to its graph.
         live: nodes that have a direction.
         sigma: mean distance (1 - cos) / 2 over all pairs of live nodes at all shown steps; NaN without a pair.
         mean_distance: mean distance over pairs of live nodes of different runs; NaN without one.
-        distance_low: low end of the band that holds it for random directions in 95 of 100 cases.
+        distance_low: low end of the band that holds it for random directions in 95 of 100 cases; NaN before the last
+            step where not all neurons are nodes, since these were chosen by what became of them.
         distance_high: its high end.
         claim_cosine: cosine that no two of as many random directions reach in 99 of 100 cases; NaN where no claim is
             possible.
@@ -106,7 +107,8 @@ def compute(
     nodes: dict[str, list[Array]] = {}
     graphs = {}
     for i, layer in enumerate(layers):
-        nodes[layer] = [spaced(run.layers[layer].rows, max(1, MOST_NODES // len(runs))) for run in runs]
+        most = max(1, MOST_NODES // len(runs))
+        nodes[layer] = [graph_nodes(run, layer, int(shown[-1]), at_most=most) for run in runs]
         rows = (
             np.concatenate([each[kept] for each, kept in zip(now, nodes[layer], strict=True)])
             for now in in_step(runs, layer, shown)
@@ -128,7 +130,7 @@ def _assemble(
     owners = {layer: _owners(each) for layer, each in nodes.items()}
     each = list(graphs.values())
     mixed = [_mixed(graph.members, owner) for graph, owner in zip(each, owners.values(), strict=True)]
-    bands = [distance_band(graph.across[:, 1], runs[0].layers[layer].columns) for layer, graph in graphs.items()]
+    bands = [_distance_band(runs, layer, graph) for layer, graph in graphs.items()]
 
     def columns(values: list[Array]) -> Array:
         return np.stack(values, axis=1)
@@ -149,6 +151,12 @@ def _assemble(
     )  # fmt: skip
 
 
+def _distance_band(runs: Sequence[Run], layer: str, graph: LayerGraph) -> list[Array]:
+    all_shown = graph.live.shape[1] == sum(run.layers[layer].rows for run in runs)
+    ends = distance_band(graph.across[:, 1], runs[0].layers[layer].columns)
+    return [chosen_blindly(end, all_shown=all_shown) for end in ends]
+
+
 def _mixed(members: Array, owners: Array) -> tuple[Array, Array]:
     """(T,) number of mixed components and of nodes in them."""
     found = [mixed_components(now, owners) for now in members]
@@ -161,8 +169,9 @@ def charts(result: SimilarityGraphBetween) -> list[Chart]:
     names = ", ".join(f"{r} is {name}" for r, name in enumerate(result.runs))
     graphs: list[Chart] = []
     for layer, graph in result.graphs.items():
-        nodes, rows = len(result.owners[layer]), int(result.rows[layer].sum())
-        more = f" {nodes} of {rows} neurons, evenly spaced by number." if nodes < rows else ""
+        more = said(
+            len(result.owners[layer]), int(result.rows[layer].sum()), int(result.shown[-1]), of_each=" in their runs"
+        )
         graphs.append(
             graph_chart(
                 layer, result.shown, graph, neurons=result.neurons[layer], groups=result.owners[layer],
