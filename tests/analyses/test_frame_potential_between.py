@@ -3,12 +3,22 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
+from scipy.stats import kstest
 
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import frame_potential as reference
 from wdyn.analyses._charts import HeatMap, Lines, Table
 from wdyn.analyses.frame_potential import frame_potential
-from wdyn.analyses.frame_potential_between import ANALYSIS, charts, compute, cross_null, frame_potentials
+from wdyn.analyses.frame_potential_between import (
+    ANALYSIS,
+    LEVEL,
+    chance_of,
+    charts,
+    compute,
+    findings,
+    frame_potentials,
+    turned_null,
+)
 from wdyn.errors import MisuseError
 
 
@@ -43,19 +53,36 @@ def test_blind_to_rotation_scale_sign_and_order(rng: np.random.Generator) -> Non
     assert_allclose(frame_potentials([a @ rotation, scaled]), frame_potentials([a, b]), rtol=1e-12)
 
 
+def aligned(rng: np.random.Generator, neurons: int, inputs: int, directions: int) -> np.ndarray:
+    """Neurons that all lie near so many random directions; 0 for none of that."""
+    own = rng.normal(size=(neurons, inputs))
+    if not directions:
+        return own
+    return 0.2 * own + rng.normal(size=(directions, inputs))[rng.integers(directions, size=neurons)]
+
+
 @pytest.mark.parametrize("shapes", [(2, 3, 4), (10, 5, 20), (30, 20, 3), (6, 6, 1)])
-def test_null_against_monte_carlo(rng: np.random.Generator, shapes: tuple[int, int, int]) -> None:
-    (n, m, d), times = shapes, 20_000
-    unit = rng.normal(size=(times, n + m, d))
-    unit /= np.linalg.norm(unit, axis=-1, keepdims=True)
-    cross = np.sum((unit[:, :n] @ unit[:, n:].transpose(0, 2, 1)) ** 2, axis=(1, 2))
-    mean, variance = cross_null(n, m, d)
+@pytest.mark.parametrize("directions", [0, 1, 4])
+def test_null_against_random_turns(rng: np.random.Generator, shapes: tuple[int, int, int], directions: int) -> None:
+    (n, m, d), times = shapes, 4_000
+    a, b = (aligned(rng, rows, d, directions) for rows in (n, m))
+    (own_a, _), (_, own_b) = frame_potentials([a, b])
+    mean, variance = turned_null(n, m, own_a, own_b, d)
     if d == 1:
         assert_allclose([mean, variance], [n * m, 0], rtol=0)
         return
-    z = (cross - mean) / np.sqrt(variance)
+    q, r = np.linalg.qr(rng.normal(size=(times, d, d)))
+    turned = b @ (q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :])
+    unit = [rows / np.linalg.norm(rows, axis=-1, keepdims=True) for rows in (a, turned)]
+    z = (np.square(unit[0] @ unit[1].transpose(0, 2, 1)).sum(axis=(1, 2)) - mean) / np.sqrt(variance)
     assert abs(z.mean()) < 4 / np.sqrt(times)  # four standard errors
     assert abs(np.mean(z**2) - 1) < 4 * np.sqrt(np.mean(z**4) / times)
+
+
+def test_the_chance_of_one_direction_against_another_is_exact(rng: np.random.Generator) -> None:
+    directions = rng.normal(size=(20_000, 7))
+    z = (directions[:, 0] ** 2 / np.square(directions).sum(axis=1) - 1 / 7) / np.sqrt(2 * 6 / (49 * 9))
+    assert kstest(chance_of(z, 7), "uniform").pvalue > 0.001
 
 
 @pytest.fixture
@@ -84,7 +111,7 @@ def test_every_number_of_two_runs(runs: list[MemoryRun]) -> None:
         assert_allclose(result.normalised[0, i, 0], cross / pairs, rtol=1e-12)
         assert_allclose(result.overlap[0, i, 0], cross / np.sqrt(first * second), rtol=1e-12)
         # the mean is subtracted, which costs digits
-        z = (cross - pairs / 5) / np.sqrt(pairs * 8 / (25 * 7))
+        z = (cross - pairs / 5) / np.sqrt(2 * (first - len(a) ** 2 / 5) * (second - len(b) ** 2 / 5) / (4 * 7))
         assert_allclose(result.z[0, i, 0], z, rtol=1e-9)
         assert_allclose(result.null_mean[0, i, 0], 1 / 5, rtol=1e-12)
     assert np.isnan([result.cross[0, 2], result.z[0, 2], result.overlap[0, 2]]).all()
@@ -97,12 +124,40 @@ def test_a_run_overlaps_with_itself(rng: np.random.Generator) -> None:
     assert_allclose(compute([run, other]).overlap, 1, rtol=1e-12)
 
 
-def test_independent_runs_claim_nothing(rng: np.random.Generator) -> None:
-    a, b = (MemoryRun({"fc": rng.uniform(-1, 1, size=(100, 30, 60)).astype(np.float32)}) for _ in range(2))
-    z = compute([a, b]).z
-    assert abs(z.mean()) < 4 / np.sqrt(100)
-    # a share of 5 % is expected; more than 13 of 100 has a chance below 0.001
-    assert (np.abs(z) > 2).sum() <= 13
+@pytest.mark.parametrize("directions", [0, 1, 2, 5])
+@pytest.mark.parametrize("inputs", [3, 60])
+def test_independent_runs_claim_nothing_however_aligned_each_is(
+    rng: np.random.Generator, directions: int, inputs: int
+) -> None:
+    claimed = 0
+    for _ in range(200):
+        rows = [
+            np.stack([aligned(rng, 30, inputs, 0), aligned(rng, 30, inputs, directions)]).astype(np.float32)
+            for _ in range(2)
+        ]
+        found = list(findings(compute([MemoryRun({"fc": each}) for each in rows])))
+        claimed += sum(each.significant for each in found)
+    assert claimed <= 8  # of 200; at a level of 1 % more have a chance below 0.0003
+
+
+def test_runs_that_come_to_the_same_directions_are_told_and_runs_born_alike_are_not(rng: np.random.Generator) -> None:
+    start, goal = rng.normal(size=(2, 30, 20)), rng.normal(size=(3, 20))
+    ends = [goal[rng.integers(3, size=30)] + 0.3 * rng.normal(size=(30, 20)) for _ in range(2)]
+    apart = [MemoryRun({"fc": np.stack([start[i], ends[i]])}) for i in range(2)]
+    (found,) = findings(compute(apart))
+    assert (found.layer, found.step, found.significant, found.level) == ("fc", 1, True, LEVEL)
+    assert "come to use the same directions" in found.text
+    alike = [MemoryRun({"fc": np.stack([start[0], end])}) for end in ends]
+    (found,) = findings(compute(alike))
+    assert not found.significant
+    assert "from the first step on" in found.text
+
+
+def test_a_tight_frame_tells_nothing(rng: np.random.Generator) -> None:
+    square = [np.linalg.qr(rng.normal(size=(8, 8)))[0].astype(np.float32)[None] for _ in range(2)]
+    result = compute([MemoryRun({"fc": rows}) for rows in square])
+    assert np.isnan([result.z, result.chance]).all()
+    assert list(findings(result)) == []
 
 
 def test_three_runs_make_three_pairs(rng: np.random.Generator) -> None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from wdyn.analyses._charts import Chart, HeatMap, Lines, Table
+from wdyn.analyses._false_discovery import adjusted
 from wdyn.analyses._neurons import Array, live_rows, shown_steps, unit_rows
 from wdyn.analyses._runs import distinct_names, in_common, in_step
-from wdyn.analyses._spec import Analysis, Result, measured
+from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._threads import at_once
 
 if TYPE_CHECKING:
@@ -21,10 +22,12 @@ if TYPE_CHECKING:
 
 MOST_STEPS = 60
 FEW_PAIRS = 3  # with a curve of their own; more go into a map of each two runs
+LEVEL = 0.01  # of claims that two runs share directions, at most so many on average are wrong
+TIGHT = 1e-5  # share of a frame potential that the precision of the rows does not tell from none
 
 
-class CrossNull(NamedTuple):
-    """Moments of the sum of squared cosines between two sets where all directions are independent and uniform."""
+class TurnedNull(NamedTuple):
+    """Moments of the sum of squared cosines between two sets of which one is turned at random as a whole."""
 
     mean: Array
     variance: Array
@@ -43,8 +46,10 @@ class FramePotentialBetween(Result):
         normalised: cross / (N * M), their mean, in [0, 1].
         overlap: cross over the geometric mean of the two runs' own potentials, in [0, 1]: 1 where both use the same
             directions with the same weights, whichever neuron does.
-        z: standard deviations of `cross` above its mean for independent uniform directions.
-        null_mean: mean of `normalised` under independent uniform directions.
+        z: standard deviations of `cross` above its mean where one of the runs is turned at random as a whole, which
+            leaves both as aligned within themselves as they are; NaN where a turn changes nothing.
+        chance: chance that a turn gives as large a `cross`, see `chance_of`; NaN there too.
+        null_mean: mean of `normalised` over all turns.
         null_deviation: its standard deviation.
     """
 
@@ -55,6 +60,7 @@ class FramePotentialBetween(Result):
     normalised: Array = measured("index", "shown", "layer")
     overlap: Array = measured("index", "shown", "layer")
     z: Array = measured("index", "shown", "layer", unit="standard deviations")
+    chance: Array = measured("index", "shown", "layer")
     null_mean: Array = measured("index", "shown", "layer")
     null_deviation: Array = measured("index", "shown", "layer")
 
@@ -89,21 +95,58 @@ def _filled(parts: Sequence[Array], products: Callable[[Array, Array], Array]) -
     return found
 
 
-def cross_null(first: Array | int, second: Array | int, inputs: Array | int) -> CrossNull:
-    """Exact moments of the sum over pairs between two sets when all directions are independent and uniform.
+def turned_null(
+    first: Array | int, second: Array | int, own_first: Array | float, own_second: Array | float, inputs: Array | int
+) -> TurnedNull:
+    """Exact moments of the sum over pairs between two sets where one is turned by a uniform random rotation.
 
-    A pair's squared cosine follows Beta(1/2, (d - 1)/2); any two pairs are independent, even if they share a neuron.
+    With A and B the sums of outer products of the unit rows, the sum is tr(A Q B Q'). Directions that are independent
+    within a set, too, would be the wrong null: two runs whose neurons are aligned within each, as training makes them,
+    would be called alike in a third of all cases.
 
     Args:
         first: N, number of directions in one set, of any shape.
         second: M, in the other, likewise.
+        own_first: frame potential of the one set, likewise.
+        own_second: of the other.
         inputs: d, at least 1, of a shape that fits.
 
     Returns:
-        Mean and variance, of the common shape.
+        Mean and variance, of the common shape; the variance is 0 where all turns give the same.
+
+    Source:
+        Second moments of the Haar measure on the orthogonal group (Collins & Sniady 2006): of symmetric A and B without
+        trace, tr(A Q B Q') has mean 0 and variance 2 tr(A A) tr(B B) / ((d - 1) (d + 2)).
     """
-    pairs, d = np.asarray(first, dtype=np.float64) * second, np.asarray(inputs, dtype=np.float64)
-    return CrossNull(pairs / d, pairs * 2 * (d - 1) / (d * d * (d + 2)))
+    n, m, d = (np.asarray(each, dtype=np.float64) for each in (first, second, inputs))
+    spread = _spread(n, own_first, d) * _spread(m, own_second, d)
+    return TurnedNull(n * m / d, 2 * spread / (np.maximum(d - 1, 1) * (d + 2)))
+
+
+def _spread(count: Array, own: Array | float, inputs: Array) -> Array:
+    """The frame potential beyond that of a tight frame, which looks the same however it is turned."""
+    beyond = own - count**2 / inputs
+    return np.asarray(np.where(beyond > TIGHT * own, beyond, 0.0))
+
+
+def chance_of(z: Array, inputs: Array | int) -> Array:
+    """Chance of a sum so many standard deviations above its mean where one set is turned at random.
+
+    The law is that of one direction against another, of all the one of the heaviest tail: exact where each run points
+    into a single direction, too large a chance where it uses many.
+
+    Args:
+        z: standard deviations above the mean.
+        inputs: d, of a shape that fits.
+
+    Returns:
+        Of that shape, in [0, 1]; NaN where z is.
+    """
+    from scipy.stats import beta
+
+    d = np.asarray(inputs, dtype=np.float64)
+    square = 1 / d + z * np.sqrt(2 * (d - 1) / (d * d * (d + 2)))
+    return np.asarray(np.where(np.isfinite(z), beta.sf(square, 0.5, np.maximum(d - 1, 1) / 2), np.nan))
 
 
 def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None = None) -> FramePotentialBetween:
@@ -151,13 +194,15 @@ def _against_chance(sums: Array, live: Array, pairs: Array, inputs: Array) -> di
     cross, own = np.moveaxis(sums[..., a, b], -1, 0), np.moveaxis(np.diagonal(sums, axis1=-2, axis2=-1), -1, 0)
     n = np.moveaxis(live, -1, 0)
     count = np.where(np.isfinite(cross), n[a] * n[b], np.nan)
-    law = cross_null(n[a], n[b], inputs)
+    law = turned_null(n[a], n[b], own[a], own[b], inputs)
     deviation = np.sqrt(law.variance)
+    z = np.divide(cross - law.mean, deviation, out=np.full(cross.shape, np.nan), where=deviation > 0)
     return {
         "cross": cross,
         "normalised": cross / count,
         "overlap": cross / np.sqrt(own[a] * own[b]),
-        "z": np.divide(cross - law.mean, deviation, out=np.full(cross.shape, np.nan), where=deviation > 0),
+        "z": z,
+        "chance": chance_of(z, inputs),
         "null_mean": law.mean / count,
         "null_deviation": deviation / count,
     }
@@ -212,10 +257,35 @@ def _ends(result: FramePotentialBetween) -> Table:
         "runs": [" and ".join(result.runs[r] for r in result.pairs[p]) for p, _ in places],
         "layer": [result.layers[j] for _, j in places],
     }
-    for name, values in (("overlap", result.overlap), ("z", result.z)):
+    for name, values in (("overlap", result.overlap), ("z", result.z), ("chance of that", result.chance)):
         for end, i in (("first", 0), ("last", -1)):
             columns[f"{name}, {end}"] = [float(values[p, i, j]) for p, j in places]
     return Table(title=f"Step {result.shown[0]} against step {result.shown[-1]}", columns=columns)
+
+
+def findings(result: FramePotentialBetween) -> Iterator[Finding]:
+    """Whether two runs share directions at the last step that they did not share at the first."""
+    first, last = (adjusted(result.chance[:, i]) for i in (0, -1))
+    for p, (a, b) in enumerate(result.pairs):
+        for j, layer in enumerate(result.layers):
+            if np.isfinite(result.chance[p, -1, j]):
+                shared, before = bool(last[p, j] <= LEVEL), bool(first[p, j] <= LEVEL)
+                yield Finding(
+                    layer, int(result.shown[-1]),
+                    f"{layer}: {result.runs[a]} and {result.runs[b]} {_verdict(result, (p, j), shared, before)}",
+                    shared and not before, LEVEL,
+                )  # fmt: skip
+
+
+def _verdict(result: FramePotentialBetween, at: tuple[int, int], shared: bool, before: bool) -> str:
+    p, j = at
+    now = f"overlap {result.overlap[p, -1, j]:.3g}"
+    if shared and before:
+        start = f"{result.overlap[p, 0, j]:.3g} at step {result.shown[0]}"
+        return f"share directions from the first step on, so nothing is claimed of training ({now}, {start})"
+    if shared:
+        return f"come to use the same directions ({now})"
+    return f"share no more directions than turned at random ({now})"
 
 
 ANALYSIS = Analysis(
@@ -223,10 +293,12 @@ ANALYSIS = Analysis(
     compute=compute,
     charts=charts,
     takes="runs",
+    findings=findings,
     reading=(
         "The frame potential (Benedetto & Fickus 2003) across runs: the squared cosines between the neurons of two, "
-        "set against independent random directions. Inside the band the runs have nothing to do with one another. Two "
-        "runs from one initialisation agree from birth, so read the change since the first step. Overlap is 1 where "
-        "both use the same directions, whichever neuron does."
+        "set against all that random turns of one of them give, which leave each run as aligned within itself as it is "
+        "(exact moments, Collins & Sniady 2006). Inside the band of two standard deviations there is no sign that the "
+        "runs share directions. Two runs from one initialisation agree from birth, so nothing is claimed of those. "
+        "Overlap is 1 where both use the same directions, whichever neuron does."
     ),
 )

@@ -67,12 +67,12 @@ function onPointer(canvas, pick) {
 }
 
 // arrow keys go through the numbers of neurons
-function onArrows(canvas, numbers) {
+function onArrows(canvas, numbers, layer) {
   canvas.addEventListener("keydown", (event) => {
     const turn = {ArrowRight: 1, ArrowDown: 1, ArrowLeft: -1, ArrowUp: -1}[event.key], all = numbers();
     if (!turn || !all.length) return;
-    const i = all.indexOf(state.neuron);
-    choose({neuron: all[i < 0 ? (turn > 0 ? 0 : all.length - 1) : (i + turn + all.length) % all.length]});
+    const own = layer() ?? state.layer, i = own === state.layer ? all.indexOf(state.neuron) : -1;
+    choose({layer: own, neuron: all[i < 0 ? (turn > 0 ? 0 : all.length - 1) : (i + turn + all.length) % all.length]});
     event.preventDefault();
   });
 }

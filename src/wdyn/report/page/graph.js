@@ -16,7 +16,7 @@ function graphView(body, store) {
   onResize(box, draw);
   onDrag(canvas, {find: (x, y) => nodeAt(view, x, y), take: (...at) => takeNode(view, ...at), drop: () => dropNode(view)});
   onPointer(canvas, (x, y) => pickNode(view, x, y));
-  onArrows(canvas, () => view.data.numbers);
+  onArrows(canvas, () => view.data.numbers, () => view.data.layer);
   window.addEventListener("beforeprint", () => view.edges && runForces(view, {atOnce: true}));
 
   return {

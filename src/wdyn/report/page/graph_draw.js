@@ -5,7 +5,7 @@ const NODE = {least: 2, most: 9}, LEVELS = 5, FIT = {margin: 14, most: 1.8, ease
 function drawGraph(view) {
   const {width, height} = graphSize(view), context = fitted(view.canvas, width, height);
   if (!view.nodes.length) return emptyText(context, width, height, "No neuron has a direction at this step.");
-  const chosen = view.nodes.filter((i) => view.data.neurons[i] === state.neuron), near = new Set(chosen);
+  const chosen = view.nodes.filter((i) => view.data.neurons[i] === neuronIn(view.data)), near = new Set(chosen);
   chosen.forEach((i) => neighboursOf(view.edges, i).forEach((j) => near.add(j)));
   const place = placeOn(view, width, height);
   drawEdges(context, view, place, chosen.length > 0);

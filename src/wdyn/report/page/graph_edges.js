@@ -7,7 +7,7 @@ function decodeGraph(chart, store) {
   const radius = read(chart.radius), places = read(chart.places), pairs = read(chart.pairs);
   const coordinate = (axis, i) => valueOf(places[axis * count + i], 65535, ...chart.limits[axis]);
   return {
-    count, neurons, times: chart.steps.length, steps: chart.steps, groups: read(chart.groups), groupLabel: chart.group_label, runs: chart.runs,
+    layer: chart.layer, count, neurons, times: chart.steps.length, steps: chart.steps, groups: read(chart.groups), groupLabel: chart.group_label, runs: chart.runs,
     from: Int32Array.from(pairs, (pair) => Math.floor(pair / count)), to: Int32Array.from(pairs, (pair) => pair % count),
     codes: sumOfChanges(read(chart.codes), chart.steps.length), low: chart.low, high: chart.high, sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
     numbers: [...new Set(neurons)].sort((a, b) => a - b),

@@ -13,7 +13,7 @@ function nodeAt(view, x, y) {
 
 function pickNode(view, x, y) {
   const i = nodeAt(view, x, y);
-  return i < 0 ? null : {neuron: view.data.neurons[i], lines: nodeWords(view, i)};
+  return i < 0 ? null : {neuron: view.data.neurons[i], layer: view.data.layer, lines: nodeWords(view, i)};
 }
 
 function nodeName({neurons, groups, runs}, i) {
@@ -45,7 +45,7 @@ function graphWords(view) {
     dead ? `${many(dead, "dead neuron")} not drawn.` : "",
     view.layout.held.some(Boolean) ? "Dragged neurons stay where they were put until Reset." : "",
   ].filter(Boolean).join(" ");
-  chosen.textContent = view.nodes.filter((i) => data.neurons[i] === state.neuron).map((i) => neighbourWords(view, i)).join(" ");
+  chosen.textContent = view.nodes.filter((i) => data.neurons[i] === neuronIn(data)).map((i) => neighbourWords(view, i)).join(" ");
 }
 
 function neighbourWords({data, edges}, i) {

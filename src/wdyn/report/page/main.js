@@ -16,7 +16,7 @@ async function start() {
   setUpControls();
   showControls();
   const store = await inflate("data");
-  const slots = index.slots.map((slot) => makeSlot(slot, store)), card = makeCard();
+  const slots = index.slots.map((slot) => makeSlot(slot, store)), card = makeCard(() => state.neuron !== null && showCard(card, slots));
   const redraw = (changed) => {
     showControls();
     slots.forEach((made) => updateSlot(made, changed));
@@ -33,14 +33,18 @@ async function start() {
 
 function followSystem(slots) {
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => setTheme(event.matches));
-  let before = null;
+  let before = null, unseen = [];
   window.addEventListener("beforeprint", () => {
     before = state.dark;
     setTheme(false);
     tellWatchers();
+    unseen = slots.filter((made) => !made.visible);
     slots.forEach((made) => setVisible(made, true));
   });
-  window.addEventListener("afterprint", () => setTheme(before));
+  window.addEventListener("afterprint", () => {
+    unseen.forEach((made) => { made.visible = false; }); // an observer tells of changes alone
+    setTheme(before);
+  });
 }
 
 start().catch(showTrouble);

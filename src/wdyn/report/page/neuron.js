@@ -3,16 +3,17 @@
 // A view may offer tells(neuron) -> [[label, value, more], ...]. `more` is optional: a `note` beside the value, a
 // `picture`, a function that makes an element, and `wide` where that is no small line; `near`, [neuron, value] pairs.
 
-function makeCard() {
+function makeCard(again) {
   const card = element("aside", {id: "neuron-card", class: "neuron-card", "aria-label": "Picked neuron", hidden: ""});
   document.querySelector(".bar").after(card); // next to the field that picks a neuron, for whoever moves by keys
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(again));
   return card;
 }
 
 function showCard(card, slots) {
   card.hidden = state.neuron === null;
   document.documentElement.classList.toggle("has-card", !card.hidden); // :has() would restyle the whole page at each step
-  if (card.hidden) return;
+  if (card.hidden || card.querySelector("button:active")) return; // a button that is made anew while it is pressed is never clicked
   const told = toldOf(slots), wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
   const nothing = "No picture of this page tells anything of single neurons of this layer.";
   keepFocus(card, [

@@ -11,7 +11,7 @@ function pointsView(body, store) {
 
   onResize(body, draw);
   onPointer(canvas, (x, y) => pickPoint(view, x, y));
-  onArrows(canvas, () => view.data.neurons);
+  onArrows(canvas, () => view.data.neurons, () => view.data.layer);
 
   return {
     show(chart) {

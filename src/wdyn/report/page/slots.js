@@ -39,6 +39,7 @@ function showChart(made) {
   const chart = own ?? (slot.charts.length === 1 ? slot.charts[0] : null); // what only one layer has is always shown
   made.chart = chart;
   made.body.hidden = chart === null || made.many !== undefined;
+  figure.querySelectorAll(".many, .many-words").forEach((each) => { each.hidden = chart === null; });
   made.tools.hidden = chart === null;
   made.empty.hidden = chart !== null;
   if (made.details) made.details.hidden = chart === null;

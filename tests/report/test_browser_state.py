@@ -1,0 +1,105 @@
+"""What a reader does at the same time: pictures of many layers, another layer, play, print."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, picture
+from tests.report.graphs import made_graph
+from tests.report.made_up import facts, sections
+from wdyn.analyses._charts import HeatMap, Table
+from wdyn.report.page import render_page
+from wdyn.report.sections import Section
+
+playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
+pytestmark = NEEDS_BROWSER
+
+LAYERS = {"fc1": (3, 2), "fc2": (3, 2), "fc3": (3, 2)}
+
+
+def maps(*layers: str) -> list[HeatMap]:
+    values = np.arange(9.0).reshape(3, 3)
+    return [HeatMap("h", np.arange(3), values, [0, 1, 2], "step", "neuron", "norm", layer=layer) for layer in layers]
+
+
+def test_all_layers_side_by_side_give_way_where_the_picked_layer_has_no_picture(open_page: Open) -> None:
+    page = open_page(made(*maps("fc1", "fc2"), layers=LAYERS))
+    figure = page.locator("#one-0")
+    figure.scroll_into_view_if_needed()
+    figure.get_by_role("button", name="all layers").click()
+    playwright.expect(figure.locator(".many")).to_be_visible()
+    page.select_option("#layer", label="fc3")
+    playwright.expect(figure.locator(".empty")).to_be_visible()
+    playwright.expect(figure.locator(".many")).to_be_hidden()
+    page.select_option("#layer", label="fc2")
+    playwright.expect(figure.locator(".empty")).to_be_hidden()
+    playwright.expect(figure.locator(".many")).to_be_visible()
+    playwright.expect(figure.locator(".body").first).to_be_hidden()
+
+
+def test_a_button_of_the_card_is_pressed_while_the_page_plays(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.fill("#neuron", "5")
+    close = page.locator("#neuron-card .close")
+    box = close.bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.locator("#play").evaluate("(button) => button.click()")
+    page.mouse.down()
+    page.wait_for_timeout(400)  # a slow finger: the step changes meanwhile
+    page.mouse.up()
+    playwright.expect(page.locator("#neuron-card")).to_be_hidden()
+
+
+def test_a_press_that_ends_elsewhere_leaves_no_old_step_on_the_card(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.fill("#neuron", "5")
+    box = page.locator("#neuron-card .close").bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    move_slider(page, 0)
+    page.wait_for_timeout(100)
+    page.mouse.move(600, 800)
+    page.mouse.up()
+    playwright.expect(page.locator("#neuron-card .when")).to_have_text("step 0")
+
+
+def test_the_only_graph_shows_neurons_of_its_own_layer_alone(open_page: Open) -> None:
+    page = open_page(made(made_graph(8, layer="fc1"), layers={"fc1": (8, 20), "fc2": (8, 20)}))
+    page.select_option("#layer", label="fc2")
+    before = picture(page, "one-0")
+    page.fill("#neuron", "3")
+    assert picture(page, "one-0") == before
+    page.locator("#one-0 canvas").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#layer option:checked").inner_text() == "fc1"
+
+
+def drawn(page: Any) -> int:
+    return int(page.evaluate("() => window.drawn"))
+
+
+def test_after_printing_only_what_is_seen_is_drawn_at_each_step(open_page: Open) -> None:
+    tall = Table("t", {"a": list(range(400))})
+    graphs = [Section("umap", "U", "", charts=sections()[0].charts), Section("table", "T", "", charts=(tall,)),
+              Section("norms", "N", "", charts=tuple(maps("fc1")))]  # fmt: skip
+    page = open_page(render_page(facts({"fc1": (300, 784)}), graphs, list(range(2001))))
+    page.evaluate(
+        """() => {
+        window.drawn = 0;
+        const own = CanvasRenderingContext2D.prototype.clearRect, late = document.querySelector('#norms-0 canvas');
+        CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+          if (this.canvas === late) window.drawn++;
+          return own.apply(this, box);
+        };
+        }"""
+    )
+    page.evaluate("() => ['beforeprint', 'afterprint'].forEach((name) => dispatchEvent(new Event(name)))")
+    page.wait_for_timeout(100)
+    assert drawn(page) > 0  # for the paper
+    before = drawn(page)
+    move_slider(page, 0)
+    page.wait_for_timeout(100)
+    assert drawn(page) == before
