@@ -32,8 +32,8 @@ class LeNet300100(nn.Module):
         self.fc3 = nn.Linear(100, classes)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Class scores (B, classes) of flattened images (B, inputs)."""
-        out: torch.Tensor = self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x)))))
+        """Class scores (B, classes) of images (B, ...) of `inputs` pixels."""
+        out: torch.Tensor = self.fc3(torch.relu(self.fc2(torch.relu(self.fc1(x.flatten(1))))))
         return out
 
 
@@ -54,7 +54,7 @@ class Demo(NamedTuple):
 
 
 class Data(NamedTuple):
-    """Images (n, 64) and classes (n,), to train on and to validate by."""
+    """Images (n, 1, 8, 8) and classes (n,), to train on and to validate by."""
 
     x: torch.Tensor
     y: torch.Tensor
@@ -130,9 +130,10 @@ def _ticket(folder: Path, title: str, turned: bool, tell: Callable[[str, float],
 
 def _digits(*, turned: bool = False) -> Data:
     """The small digits, or the same turned by a quarter."""
-    images, labels = load_digits(return_X_y=True)
+    pixels, labels = load_digits(return_X_y=True)
+    images = pixels.reshape(-1, 1, 8, 8)
     if turned:
-        images = np.rot90(images.reshape(-1, 8, 8), axes=(1, 2)).reshape(len(images), -1).copy()
+        images = np.rot90(images, axes=(2, 3)).copy()
     x, y = torch.tensor(images, dtype=torch.float32) / 16, torch.tensor(labels)
     return Data(x[VALIDATION:], y[VALIDATION:], x[:VALIDATION], y[:VALIDATION])
 

@@ -7,7 +7,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
-from wdyn.analyses._images import Field, image_layers
+from wdyn.analyses._images import TAKEN, Field, image_layers, reads_input
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.run import Sample
 
@@ -55,6 +55,52 @@ def test_the_program_tells_the_shape_and_a_free_size_tells_nothing() -> None:
     assert seen(run_of({"fc": (2, 60)}, program=program(None, 1, 6, 10))) == {"fc": (1, 6, 10)}
     assert seen(run_of({"fc": (2, 60)}, program=program(None, None, 10))) == {}
     assert seen(run_of({"fc": (2, 60)}, program={"inputs": []})) == {}
+
+
+def passing(*nodes: tuple[str, str, str, str]) -> dict[str, Any]:
+    """A program of (name, operation, from, module) on the input `x`."""
+    listed = [[name, f"aten.{what}", [{"node": of}], {}, module] for name, what, of, module in nodes]
+    return {"inputs": [{"node": "x", "dtype": "float32", "shape": [None, 64]}], "nodes": listed}
+
+
+def test_the_forward_pass_tells_which_layer_looks_at_the_input() -> None:
+    shapes = {"head": (3, 64), "body": (64, 64)}  # as a module may list them
+    program = passing(
+        ("flat", "flatten.using_ints", "x", ""), ("less", "sub.Tensor", "flat", ""),
+        ("one", "linear.default", "less", "body"), ("two", "linear.default", "one", "head"),
+    )  # fmt: skip
+    run = run_of(shapes, program=program, sample=(8, 8))
+    assert image_layers(run) == {"body": Field(1, 8, 8, "as the recorded sample has them")}
+    turned = passing(("turned", "permute.default", "x", ""), ("one", "linear.default", "turned", "head"))
+    assert image_layers(run_of(shapes, program=turned, sample=(8, 8))) == {}
+
+
+def test_where_it_is_not_known_the_first_layer_is_taken_to_and_that_is_said() -> None:
+    (field,) = image_layers(run_of({"fc": (3, 64)}, sample=(8, 8))).values()
+    assert field.told == f"as the recorded sample has them{TAKEN}"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        {"inputs": []},
+        {"inputs": [{"node": "x"}], "nodes": [["a"]]},
+        {"inputs": [{}], "nodes": [["a", "aten.linear.default", [{"node": "x"}], {}, "fc"]]},
+        {"inputs": [{"node": "x"}], "nodes": [["a", "aten.linear.default", [], {}, "fc"]]},
+        {"inputs": [{"node": "x"}], "nodes": [["a", 3, 4, {}, ["fc"]]]},
+        {"inputs": [{"node": "x"}], "nodes": [["a", "aten.view.default", [7], {}, ""],
+                                             ["b", "aten.linear.default", [{"node": "a"}], {}, "fc"]]},
+    ],
+)  # fmt: skip
+def test_a_strange_forward_pass_tells_nothing(program: dict[str, Any]) -> None:
+    assert reads_input(program, "fc") is None
+
+
+def test_a_forward_pass_in_circles_ends() -> None:
+    program = passing(
+        ("a", "view.default", "b", ""), ("b", "view.default", "a", ""), ("c", "linear.default", "a", "fc")
+    )
+    assert reads_input(program, "fc") is False
 
 
 def test_later_layers_of_a_square_number_of_inputs_are_no_images() -> None:

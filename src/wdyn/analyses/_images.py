@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from wdyn.analyses._chain_of_layers import RESHAPES
 from wdyn.analyses._charts import Array
 
 if TYPE_CHECKING:
@@ -15,6 +17,14 @@ if TYPE_CHECKING:
 FEWEST_PIXELS = 4  # of a kernel; smaller ones have no neighbourhoods to speak of
 GUESSED_SIDE = 8  # of a square that nobody told us of: smaller numbers of inputs are square too often by accident
 MOST_CHANNELS_LAST = 4
+KEEPS_ORDER = (
+    RESHAPES
+    | {  # the numbers as they come, or each shifted and scaled
+        f"aten.{name}" for name in ("add", "alias", "batch_norm", "clone", "contiguous", "detach", "div", "dropout")
+    }
+    | {"aten._to_copy", "aten.mul", "aten.sub", "aten.to"}
+)
+TAKEN = ", taken to be the model's input, since the run does not hold its forward pass"
 
 
 class Field(NamedTuple):
@@ -43,14 +53,15 @@ class Field(NamedTuple):
 
 
 def image_layers(run: Run) -> dict[str, Field]:
-    """The layers whose neurons look at an image: two-dimensional convolutions, and a fully connected first layer.
+    """The layers whose neurons look at an image: two-dimensional convolutions, and fully connected layers on the input.
 
     Args:
         run: the run.
 
     Returns:
         Name of each to how its inputs lie, in the order of the run. Convolutions of one pixel and transposed ones are
-        left out; of fully connected layers only the model's first one can look at the input.
+        left out. Which fully connected layers look at the input is read from the recorded forward pass; where there is
+        none, or it does not name the layer, the model's first layer is taken to.
     """
     found = {name: _field(run, layer) for name, layer in run.layers.items()}
     return {name: field for name, field in found.items() if field is not None}
@@ -61,9 +72,43 @@ def _field(run: Run, layer: Layer) -> Field | None:
     if len(shape) == 4 and layer.axis == 0:
         pixels = shape[2] * shape[3]
         return Field(*shape[1:], "those of the kernel") if pixels >= FEWEST_PIXELS else None
-    if layer.kind != "Linear" or layer.name != run.meta["layers"][0]["name"]:
+    if layer.kind != "Linear":
         return None
-    return _of_sample(run, layer.columns) or _of_program(run, layer.columns) or _guessed(layer.columns)
+    proven = reads_input(run.program, layer.name)
+    if proven is False or (proven is None and layer.name != run.meta["layers"][0]["name"]):
+        return None
+    field = _of_sample(run, layer.columns) or _of_program(run, layer.columns) or _guessed(layer.columns)
+    return field if field is None or proven else field._replace(told=field.told + TAKEN)
+
+
+def reads_input(program: Any, layer: str) -> bool | None:
+    """Whether a fully connected layer weighs the numbers of the model's first input in their own order.
+
+    Args:
+        program: the recorded forward pass, see `replay`; None where there is none.
+        layer: path of the module.
+
+    Returns:
+        None where the program does not say: it is missing, or holds no such layer.
+    """
+    if program is None:
+        return None
+    try:
+        nodes = {name: (kind.rpartition(".")[0], given[0], path) for name, kind, given, _, path in program["nodes"]}
+        weighed = [given for kind, given, path in nodes.values() if path == layer and kind == "aten.linear"]
+        return (
+            all(_source(nodes, each["node"]) == program["inputs"][0]["node"] for each in weighed) if weighed else None
+        )
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):  # anybody may have written the file
+        return None
+
+
+def _source(nodes: Mapping[str, tuple[str, Any, str]], name: str) -> str:
+    """The node, on the way back, from which on the order of the numbers stays what it is."""
+    left = dict(nodes)  # each is passed once, whatever a strange program says
+    while name in left and left[name][0] in KEEPS_ORDER:
+        name = left.pop(name)[1]["node"]
+    return name
 
 
 def _of_sample(run: Run, inputs: int) -> Field | None:
