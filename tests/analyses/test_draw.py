@@ -187,3 +187,13 @@ def test_curves_are_those_of_some_steps_and_chance_at_the_last() -> None:
     assert_array_equal(last.get_ydata(), values[1])
     assert_array_equal(dashed.get_ydata(), expected[1])
     assert last.get_label() == "step 1"
+
+
+def test_kinds_have_colours_of_their_own_and_no_scale() -> None:
+    chart = HeatMap(
+        "t", np.arange(2), np.array([[0.0, 8.0], [np.nan, 2.0]]), [0, 1], "step", "n", "g", categorical=True
+    )
+    ax = draw(chart)
+    (image,) = ax.images
+    assert image.get_array().filled(-1).tolist() == [[0, 1], [-1, 2]]  # the first colour comes again
+    assert len(ax.figure.axes) == 1

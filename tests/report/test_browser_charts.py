@@ -423,3 +423,24 @@ def test_a_curve_is_that_of_the_slider_beside_chance_and_the_first(open_page: Op
     assert picture(page, "one-0") != last
     move_slider(page, 1)
     assert written(page, "one-0") == ["No value at this step."]
+
+
+def test_kinds_have_the_colours_of_groups_and_whole_numbers(open_page: Open) -> None:
+    kinds = np.array([[0.0, 9.0], [2.0, np.nan]])
+    words = ("step", "neuron", "group")
+    page = open_page(made(HeatMap("k", np.array([0, 2]), kinds, [0, 1], *words, layer="fc1", categorical=True)))
+    picture(page, "one-0")
+    seen = page.evaluate("""() => {
+        const canvas = document.querySelector('#one-0 canvas'), ratio = window.devicePixelRatio;
+        const {width} = canvas.getBoundingClientRect(), inner = width - 46 - 22;
+        const {data} = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        const place = (column, row) => Math.round((6 + 120 * (0.3 + 0.5 * row)) * ratio) * canvas.width + Math.round((46 + inner * (0.3 + 0.55 * column)) * ratio);
+        const at = (column, row) => data.slice(4 * place(column, row), 4 * place(column, row) + 3);
+        const probe = document.body.appendChild(document.createElement('i'));
+        const token = (name) => { probe.style.color = `var(--${name})`; return getComputedStyle(probe).color; };
+        const cells = [[0, 0], [1, 0], [0, 1], [1, 1]].map(([c, r]) => `rgb(${[...at(c, r)].join(', ')})`);
+        return [cells, ['c0', 'c1', 'c2', 'blank'].map(token)];
+    }""")  # noqa: E501
+    assert seen[0] == seen[1]  # after the eighth colour the first comes again
+    assert page.locator("#one-0 .ramp").count() == 0  # no order
+    assert table_of(page, "one-0") == [["0", "0", "9"], ["1", "2", "–"]]

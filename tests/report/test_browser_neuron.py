@@ -96,11 +96,15 @@ def test_what_is_not_drawn_or_has_no_value_is_said_in_words(open_page: Open) -> 
             HeatMap("h", np.array([0, 2]), values, [0, 1], "step", "neuron", "norm", layer="fc1"),
             HeatMap("k", THREE[:2], values, ["a", "b"], "run", "run", "kappa", layer="fc1", columns=["a", "b"]),
             HeatMap("g", np.array([0, 2]), np.ones((3, 2)), THREE, "step", "neuron", "group there", layer="fc1"),
+            HeatMap(
+                "w", np.array([0, 2]), np.eye(3, 2), THREE, "step", "neuron", "kind", layer="fc1", categorical=True
+            ),
         )
     )
     page.locator("#neuron").fill("2")
     playwright.expect(card(page)).to_contain_text("no direction at this step")
-    assert (fact(page, "group"), fact(page, "norm")) == ("4", "not among the 2 neurons drawn")
+    playwright.expect(card(page).locator("dd:has-text('not among the 2 neurons drawn')")).to_have_count(1)
+    assert fact(page, "group") == "4"
     page.locator("#neuron").fill("1")
     playwright.expect(card(page).locator("h2")).to_have_text("Neuron 1")
     assert (fact(page, "group"), fact(page, "norm"), fact(page, "group there")) == ("none", "–", "1")
@@ -108,6 +112,28 @@ def test_what_is_not_drawn_or_has_no_value_is_said_in_words(open_page: Open) -> 
     playwright.expect(card(page)).to_contain_text("rank 1 of 2")
     assert "rank 1 of 3" not in card(page).inner_text()  # all neurons share that value
     assert "kappa" not in card(page).inner_text()  # its rows are no neurons
+    assert "kind" not in card(page).inner_text()  # a number of a kind has no rank
+
+
+def test_the_card_is_low_and_folds_to_its_head(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet)
+    page.locator("#neuron").fill("3")
+    fold = card(page).locator(".fold")
+    playwright.expect(fold).to_have_attribute("aria-expanded", "true")
+    assert card(page).bounding_box()["height"] <= 0.3 * 900
+    fold.focus()
+    page.keyboard.press("Enter")
+    playwright.expect(card(page).locator(".neuron-body")).to_have_count(0)
+    playwright.expect(card(page).locator("h2")).to_have_text("Neuron 3")
+    assert card(page).bounding_box()["height"] < 60
+    page.locator("#neuron").fill("4")
+    playwright.expect(card(page).locator("h2")).to_have_text("Neuron 4")
+    playwright.expect(card(page).locator(".neuron-body")).to_have_count(0)  # it stays as the reader left it
+    for press in (fold.click, lambda: fold.press("Space"), lambda: fold.press("Space")):
+        before = fold.get_attribute("aria-expanded")
+        press()
+        playwright.expect(fold).not_to_have_attribute("aria-expanded", str(before))
+    playwright.expect(card(page).locator(".neuron-body")).to_have_count(1)
 
 
 def test_the_small_line_is_the_neurons_own_row_with_the_step_marked(open_page: Open) -> None:
@@ -173,6 +199,8 @@ def test_the_card_is_reached_by_keys_and_follows_the_theme(open_page: Open, lene
     page.wait_for_function(
         "(before) => document.querySelector('#neuron-card .spark').toDataURL() !== before", arg=before
     )
+    page.keyboard.press("Tab")
+    assert page.evaluate("() => document.activeElement.classList.contains('fold')")
     page.keyboard.press("Tab")
     assert page.evaluate("() => document.activeElement.classList.contains('close')")
     page.keyboard.press("Enter")

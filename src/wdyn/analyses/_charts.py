@@ -85,6 +85,7 @@ class HeatMap:
         columns: (S,) names of the columns, where they are no steps.
         base: (S,) what the colours of each column are measured from, where columns have levels of their own.
         base_label: what that is.
+        categorical: values are numbers of kinds, such as groups: each has a colour of its own, and no order.
     """
 
     title: str
@@ -99,6 +100,7 @@ class HeatMap:
     columns: Sequence[Any] | None = None
     base: Array | None = None
     base_label: str = ""
+    categorical: bool = False
 
     @property
     def coloured(self) -> Array:

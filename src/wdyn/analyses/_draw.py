@@ -23,6 +23,7 @@ from wdyn.analyses._charts import (
     Table,
 )
 from wdyn.analyses._draw_curves import draw_curves
+from wdyn.analyses._draw_heat import draw_heat_map
 from wdyn.analyses._draw_lifelines import draw_lifelines
 from wdyn.analyses._drawn_text import plain, short, wrapped
 
@@ -137,45 +138,13 @@ def _bars(chart: Bars, ax: Axes, at: int) -> None:
     width, place, shades = 0.8 / len(chart.y), np.arange(len(chart.categories)), colours(len(chart.y))
     for i, (label, values) in enumerate(chart.y.items()):
         ax.bar(place + (i - (len(chart.y) - 1) / 2) * width, values, width, color=shades[i], label=short(label))
-    turned = _name_ticks(ax, [str(category) for category in chart.categories])
+    turned = name_ticks(ax, [str(category) for category in chart.categories])
     ax.set(xlabel=plain(chart.x_label), ylabel=wrapped(chart.y_label, 36))
     if len(chart.y) > 1:
         _legend(ax, series=len(chart.y), room=14 if turned else 5)
 
 
-def _heat_map(chart: HeatMap, ax: Axes, at: int) -> None:
-    shown = chart.coloured
-    finite = np.abs(shown[np.isfinite(shown)])
-    limit = finite.max(initial=0.0) or 1.0
-    low = -limit if chart.is_diverging else finite.min(initial=limit)
-    image = ax.imshow(
-        np.ma.masked_invalid(shown), aspect="auto", interpolation="nearest", vmin=low, vmax=limit,
-        cmap="RdBu_r" if chart.is_diverging else "viridis",
-    )  # fmt: skip
-    if chart.columns is not None:
-        _name_ticks(ax, [str(name) for name in chart.columns])
-    else:
-        columns = np.unique(np.linspace(0, len(chart.x) - 1, 5).round().astype(int))
-        ax.set_xticks(columns, [str(chart.x[i]) for i in columns])
-    rows = np.unique(np.linspace(0, len(chart.rows) - 1, 6 if chart.columns is None else NAMED).round().astype(int))
-    ax.set_yticks(rows, [wrapped(chart.rows[i], 24) for i in rows])
-    spaced = " (shown steps, evenly spaced)" if chart.columns is None else ""
-    ax.set(xlabel=plain(chart.x_label) + spaced, ylabel=wrapped(chart.row_label, 36))
-    ax.figure.colorbar(image, ax=ax, label=wrapped(chart.colour_label, 32))
-    if chart.columns is not None and max(chart.values.shape, default=0) <= NAMED:
-        _cell_numbers(chart, ax, limit)
-
-
-def _cell_numbers(chart: HeatMap, ax: Axes, limit: float) -> None:
-    """The values themselves, where cells are few enough to hold them."""
-    for (row, column), shown in np.ndenumerate(chart.coloured):
-        if np.isfinite(shown):
-            light = abs(shown) > 0.6 * limit if chart.is_diverging else shown < 0.5 * limit
-            text = f"{chart.values[row, column]:.3g}"
-            ax.text(column, row, text, ha="center", va="center", fontsize=6, color="white" if light else "black")
-
-
-def _name_ticks(ax: Axes, names: list[str]) -> bool:
+def name_ticks(ax: Axes, names: list[str]) -> bool:
     """Names along the x axis, all of a few, else five of them; whether they had to be turned."""
     at = np.arange(len(names)) if len(names) <= NAMED else np.linspace(0, len(names) - 1, 5).round().astype(int)
     turned = len(at) * max((len(names[i]) for i in at), default=0) > 4 * NAMED
@@ -283,7 +252,7 @@ def _group_colour(group: int) -> str:
 _DRAWING: dict[type, Callable[[Any, Axes, int], None]] = {
     Lines: _lines,
     Bars: _bars,
-    HeatMap: _heat_map,
+    HeatMap: draw_heat_map,
     MatrixThroughTime: _matrix,
     PointsThroughTime: _points,
     GraphThroughTime: _graph,

@@ -202,6 +202,7 @@ def _who(layer: str, shown: Array, neurons: Array, members: Array) -> HeatMap:
         x_label="optimizer step",
         row_label="neuron, in the order of groups at the last step",
         value_label="number of the group",
+        categorical=True,
         layer=layer,
     )
 

@@ -98,7 +98,8 @@ def _heat_map(chart: HeatMap, blocks: Blocks) -> tuple[str, ChartData]:
     return "heat", {
         "x": blocks.add(real(np.asarray(chart.x)[at])), "codes": blocks.add(codes, delta=True), "low": low,
         "high": high, "rows": plain(list(chart.rows)), "x_label": chart.x_label, "row_label": chart.row_label,
-        "value_label": chart.value_label, "diverging": chart.diverging, "columns": len(chart.x),
+        "value_label": chart.value_label, "diverging": chart.diverging, "categorical": chart.categorical,
+        "columns": len(chart.x),
         "base": None if chart.base is None else plain(np.asarray(chart.base)[at]), "colour_label": chart.colour_label,
         "names": None if chart.columns is None else [str(chart.columns[i]) for i in at],
     }  # fmt: skip

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from wdyn.analyses._charts import Chart, Lines
 from wdyn.report.chart_data import ChartData, chart_data
 from wdyn.report.codec import Blocks, packed_text
 from wdyn.report.sections import Section
+from wdyn.report.static_pictures import first_picture
 from wdyn.report.static_tables import StaticTable, static_table
 from wdyn.report.story import in_order
 from wdyn.report.summary import initial_step, summarise
@@ -51,6 +52,7 @@ class Slot:
     kind: str
     charts: tuple[ChartData, ...]
     tables: tuple[StaticTable, ...]
+    picture: str = ""  # SVG for readers without scripts; one in a section
 
     @property
     def is_wide(self) -> bool:
@@ -140,10 +142,12 @@ def _slots(name: str, encoded: Sequence[tuple[Chart, ChartData]]) -> list[Slot]:
         key = (kind, "of all", at) if layer is None else (kind, "of each layer", seen[kind, layer])
         seen[kind, layer] += 1
         grouped.setdefault(key, []).append((chart, data))
-    return [
+    slots = [
         Slot(f"{name}-{at}", kind, tuple(d for _, d in pairs), tuple(static_table(c) for c, _ in pairs[:STATIC_LAYERS]))
         for at, ((kind, *_), pairs) in enumerate(grouped.items())
     ]
+    drawn, picture = first_picture([pairs[0][0] for pairs in grouped.values()])
+    return [replace(slot, picture=picture) if at == drawn else slot for at, slot in enumerate(slots)]
 
 
 def _slider_steps(slots: Sequence[Slot], steps: Sequence[int]) -> list[int]:

@@ -60,8 +60,12 @@ function hex(colour) {
 function colourTable(missing, diverging) {
   const stops = stopsOf(diverging), table = new Uint32Array(missing + 1);
   for (let code = 0; code < missing; code++) table[code] = packed(mapColour(stops, code / (missing - 1)));
-  table[missing] = packed(token("blank").match(/\d+/g).slice(0, 3).map(Number));
+  table[missing] = packedColour(token("blank"));
   return table;
+}
+
+function packedColour(colour) {
+  return packed(colour.match(/\d+/g).slice(0, 3).map(Number));
 }
 
 function packed([r, g, b]) {

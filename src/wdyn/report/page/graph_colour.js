@@ -28,8 +28,7 @@ function valueChoice(chart, data, store) {
     const row = rows.get(data.neurons[i]);
     return row === undefined ? NaN : valueOf(codes[nearest(x, state.step) * chart.rows.length + row], 65535, chart.low, chart.high);
   };
-  const isGroup = !isGraded({codes, rows: chart.rows}) && Number.isInteger(chart.low) && Number.isInteger(chart.high);
-  if (isGroup) return {label: chart.value_label, groups: (i) => (Number.isFinite(value(i)) ? Math.round(value(i)) : -1)};
+  if (chart.categorical) return {label: chart.value_label, groups: (i) => (Number.isFinite(value(i)) ? Math.round(value(i)) : -1)};
   return {label: chart.value_label, value, low: chart.low, high: chart.high, diverging: chart.diverging};
 }
 

@@ -25,7 +25,7 @@ function heatView(body, store) {
     show(chart) {
       view.chart = chart;
       view.data = decodeHeat(chart, store, view.sorted);
-      view.sort.hidden = Boolean(chart.names) || chart.rows.length < 3;
+      view.sort.hidden = Boolean(chart.names) || chart.categorical || chart.rows.length < 3;
       const what = chart.names ? "columns" : "steps";
       canvas.setAttribute("aria-label", `${visible(chart.title)}: ${chart.rows.length} rows, ${view.data.x.length} ${what}`);
       note.textContent = view.data.x.length < chart.columns ? `${view.data.x.length} of ${wholeNumber(chart.columns)} ${what} drawn.` : "";
@@ -34,7 +34,7 @@ function heatView(body, store) {
     },
     recolour() {
       view.image = heatImage(view.data);
-      legend.replaceChildren(colourLegend({...view.data.shown, value_label: view.data.colour_label}, view.data.shown.diverging));
+      legend.replaceChildren(view.data.categorical ? element("p", {class: "note"}, `Colour: ${visible(view.data.value_label)}, the same as in the other pictures; there are ${GROUPS}, so distant groups may share one.`) : colourLegend({...view.data.shown, value_label: view.data.colour_label}, view.data.shown.diverging));
     },
     update: draw,
     marks: (neuron) => view.data.rows.includes(neuron),
@@ -47,12 +47,22 @@ function heatView(body, store) {
 function heatImage(data) {
   const [columns, rows] = [data.x.length, data.rows.length];
   const colours = colourTable(255, data.shown.diverging);
+  if (data.categorical) return colourImage(columns, rows, (pixels) => paintKinds(data, pixels));
   return colourImage(columns, rows, (pixels) => {
     for (let k = 0; k < data.codes.length; k++) {
       const share = shownShare(data, k % rows, Math.floor(k / rows));
       pixels[(k % rows) * columns + Math.floor(k / rows)] = colours[Number.isNaN(share) ? 255 : Math.round(share * 254)];
     }
   });
+}
+
+function paintKinds(data, pixels) {
+  const [columns, rows] = [data.x.length, data.rows.length], blank = packedColour(token("blank"));
+  const kinds = Array.from({length: GROUPS}, (_, group) => packedColour(groupColour(group)));
+  for (let k = 0; k < data.codes.length; k++) {
+    const value = heatValue(data, k % rows, Math.floor(k / rows));
+    pixels[(k % rows) * columns + Math.floor(k / rows)] = Number.isNaN(value) ? blank : kinds[Math.round(value) % GROUPS];
+  }
 }
 
 function decodeHeat(chart, store, sorted) {
@@ -102,7 +112,7 @@ function drawHeat(view) {
   view.box = null;
   if (data.codes.every((code) => code === 65535)) return emptyText(context, width, height, "No value to show: nothing here is live.");
   view.box = {width: width - data.left - HEAT.right, height: inner};
-  context.imageSmoothingEnabled = data.rows.length > inner || data.x.length > view.box.width;
+  context.imageSmoothingEnabled = !data.categorical && (data.rows.length > inner || data.x.length > view.box.width);
   context.drawImage(image, data.left, HEAT.top, view.box.width, inner);
   if (data.names && Math.max(data.rows.length, data.names.length) <= 12) drawHeatNumbers(context, view);
   drawHeatAxes(context, view);
@@ -209,7 +219,8 @@ function pickCell({data, box}, x, y) {
 }
 
 function cellValue(data, row, column) {
-  return Number(heatValue(data, row, column).toPrecision(4));
+  const value = heatValue(data, row, column);
+  return data.categorical ? Math.round(value) : Number(value.toPrecision(4));
 }
 
 function heatTable({data}) {
@@ -223,7 +234,7 @@ function heatTable({data}) {
 }
 
 function heatCsv(data) {
-  const value = (row, column) => exactCode(heatValue(data, row, column), data, 65534);
+  const value = (row, column) => data.categorical ? cellValue(data, row, column) : exactCode(heatValue(data, row, column), data, 65534);
   const columns = Array.from(data.x, (step, i) => i);
   return {
     headings: [data.row_label, ...columns.map((i) => (data.names ? data.names[i] : `step ${exact(data.x, i)}`))],

@@ -1,19 +1,19 @@
 // One neuron's row of a heat map: its value now, its rank, and a small line through time among the others.
 
-const SPARK = {width: 168, height: 34, pad: 4};
+const SPARK = {width: 132, height: 30, pad: 4};
 const SHARES = [0.1, 0.9]; // of the neurons, the band behind the line
 
 // what a heat map of numbered neurons tells of one of them
 function rowTells(data, neuron) {
-  if (data.names) return [];
+  if (data.names || data.categorical) return []; // kinds have no rank and make no line
   const row = data.rows.indexOf(neuron), column = nearest(data.x, state.step);
-  if (row < 0) return [[data.value_label, `not among the ${wholeNumber(data.rows.length)} neurons drawn`]];
+  if (row < 0) return [[data.value_label, "", {note: `not among the ${wholeNumber(data.rows.length)} neurons drawn`}]];
   const value = valueText(cellValue(data, row, column), data.value_label);
   const note = [rankWords(data, row, column), data.x[column] === state.step ? "" : `at step ${wholeNumber(data.x[column])}`];
   return [[data.value_label, value, {note: note.filter(Boolean).join(", "), picture: () => sparkline(data, row, column)}]];
 }
 
-// numbers of groups and the like are shared by many neurons: there a rank or a band would say nothing
+// values that many neurons share, such as counts: there a rank or a band would say nothing
 function isGraded(data) {
   if (data.graded === undefined) {
     const last = data.codes.subarray(data.codes.length - data.rows.length).filter((code) => code !== 65535);

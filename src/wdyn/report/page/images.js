@@ -136,7 +136,7 @@ function moveOnSheet(event, {data, sheet}) {
 
 function imageTells(data, neuron) {
   const i = data.neurons.indexOf(neuron), t = nearest(data.steps, state.step);
-  if (i < 0) return [[data.value_label, `not among the ${wholeNumber(data.neurons.length)} neurons pictured`]];
+  if (i < 0) return [[data.value_label, "", {note: `not among the ${wholeNumber(data.neurons.length)} neurons pictured`}]];
   const channels = data.channel_count > data.tiles ? `channels ${data.channels[i].join(", ")}` : "";
   return [[data.value_label, `Weights at step ${wholeNumber(data.steps[t])}`, {wide: true, note: channels, picture: () => enlarged(data, t, i)}]];
 }

@@ -58,7 +58,7 @@ function neighbourTells({neighbours, steps, value_label}, neuron) {
   if (!neighbours) return [];
   const {neurons, most, place, codes, low, high} = neighbours, i = neurons.indexOf(neuron), t = nearest(steps, state.step);
   const label = `nearest neurons, by ${value_label}`;
-  if (i < 0) return [[label, `not among the ${wholeNumber(neurons.length)} neurons looked at`]];
+  if (i < 0) return [[label, "", {note: `not among the ${wholeNumber(neurons.length)} neurons looked at`}]];
   const first = (t * neurons.length + i) * most;
   const near = Array.from({length: most}, (_, k) => first + k).filter((k) => place[k] >= 0)
     .map((k) => [neurons[place[k]], numberText(Number(valueOf(codes[k], 255, low, high).toFixed(2)))]);

@@ -5,6 +5,7 @@
 
 function makeCard(again) {
   const card = element("aside", {id: "neuron-card", class: "neuron-card", "aria-label": "Picked neuron", hidden: ""});
+  card.small = false;
   document.querySelector(".bar").after(card); // next to the field that picks a neuron, for whoever moves by keys
   for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => setTimeout(again));
   return card;
@@ -12,15 +13,18 @@ function makeCard(again) {
 
 function showCard(card, slots) {
   card.hidden = state.neuron === null;
-  document.documentElement.classList.toggle("has-card", !card.hidden); // :has() would restyle the whole page at each step
+  document.documentElement.classList.toggle("has-card", !card.hidden && !card.small); // :has() would restyle the whole page at each step
   if (card.hidden || card.querySelector("button:active")) return; // a button that is made anew while it is pressed is never clicked
-  const told = toldOf(slots), wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
+  keepFocus(card, card.small ? [cardHead(card, slots)] : [cardHead(card, slots), cardBody(toldOf(slots))]);
+}
+
+// words first, then lines through time, so that each row of facts is as low as it can be
+function cardBody(told) {
+  const wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
+  const facts = [...rest.filter(([, , more]) => !more.picture), ...rest.filter(([, , more]) => more.picture)];
   const nothing = "No picture of this page tells anything of single neurons of this layer.";
-  keepFocus(card, [
-    cardHead(),
-    element("div", {class: "neuron-body"}, ...wide.map(([label, value, more]) => widePart(label, value, more)),
-      rest.length || wide.length ? element("dl", {class: "neuron-facts"}, ...rest.map(factPart)) : element("p", {class: "empty"}, nothing)),
-  ]);
+  return element("div", {class: "neuron-body", id: "neuron-body"}, ...wide.map(([label, value, more]) => widePart(label, value, more)),
+    told.length ? element("dl", {class: "neuron-facts"}, ...facts.map(factPart)) : element("p", {class: "empty"}, nothing));
 }
 
 // the same fact of two views stands once
@@ -34,14 +38,19 @@ function toldOf(slots) {
   });
 }
 
-function cardHead() {
+function cardHead(card, slots) {
+  const fold = element("button", {type: "button", class: "fold", "aria-expanded": String(!card.small), "aria-label": "What is known of the neuron"}, card.small ? "+" : "−");
+  fold.addEventListener("click", () => {
+    card.small = !card.small;
+    setTimeout(() => showCard(card, slots)); // when the button is no longer pressed
+  });
   const close = element("button", {type: "button", class: "close", "aria-label": "Close the card, Escape does so too"}, "×");
   close.addEventListener("click", () => {
     clearNeuron();
     document.getElementById("neuron").focus({preventScroll: true});
   });
   const where = element("p", {class: "of"}, nameElement(state.layer), element("span", {class: "when"}, `step ${wholeNumber(index.steps[state.at])}`));
-  return element("div", {class: "neuron-head"}, element("h2", {}, `Neuron ${state.neuron}`), where, close);
+  return element("div", {class: "neuron-head"}, element("h2", {}, `Neuron ${state.neuron}`), where, fold, close);
 }
 
 function factPart([label, value, more]) {

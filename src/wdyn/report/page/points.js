@@ -180,7 +180,7 @@ function pickPoint(view, x, y) {
 
 function pointTells(data, neuron) {
   const i = data.neurons.indexOf(neuron), t = nearest(data.steps, state.step);
-  if (i < 0) return [[data.groupLabel, `not among the ${wholeNumber(data.count)} neurons drawn`]];
+  if (i < 0) return [[data.groupLabel, "", {note: `not among the ${wholeNumber(data.count)} neurons drawn`}]];
   const placed = Number.isFinite(data.x(t, i));
   return [[data.groupLabel, data.groups[i] < 0 ? "none" : data.groups[i], {note: placed ? "" : "no direction at this step"}]];
 }
