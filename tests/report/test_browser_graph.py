@@ -414,3 +414,40 @@ def test_512_neurons_and_a_drag_across_them(open_page: Open) -> None:
     edges, components, largest = told(page)
     assert edges >= 1_500
     assert largest > 500 - components
+
+
+def colour_at(page: Any, place: tuple[float, float]) -> list[int]:
+    found: list[int] = page.locator(f"#{GRAPH} canvas").evaluate(
+        """(canvas, [x, y]) => {
+            const scale = canvas.width / canvas.clientWidth, copy = new OffscreenCanvas(1, 1).getContext("2d");
+            copy.drawImage(canvas, -Math.round(x * scale), -Math.round(y * scale));
+            return [...copy.getImageData(0, 0, 1, 1).data];
+        }""",
+        list(place),
+    )
+    return found
+
+
+def test_neurons_of_no_group_step_back_only_where_others_have_edges(open_page: Open) -> None:
+    rows = np.random.default_rng(1).normal(size=(1, 30, 200))
+    rows[0, :4] = rows[0, 0]
+    page = opened(open_page, graph_of(rows), neurons=30)
+    *_, joined = colour_at(page, places(page)["neuron 2"])
+    *colour, lone = colour_at(page, places(page)["neuron 7"])
+    assert (joined, lone) == (255, 128)  # opaque, half transparent
+    set_control(page, "Cutoff", 0)  # all have edges
+    grey = colour_at(page, places(page)["neuron 7"])
+    assert grey[3] == 255
+    assert_allclose(colour, grey[:3], atol=2)
+    single = opened(open_page, graph_of(np.ones((1, 1, 4))), neurons=1)
+    assert colour_at(single, places(single)["neuron 0"]) == grey
+    assert control(single, "Cutoff").is_disabled()
+    assert control(single, "Cutoff").get_attribute("aria-valuetext") == "no edge at any step"
+
+
+def test_the_legend_lists_those_of_no_group_beside_many_groups(open_page: Open) -> None:
+    rows = np.repeat(np.eye(20), 2, axis=0)
+    page = opened(open_page, graph_of(np.concatenate([rows, -np.ones((1, 20))])[None]), neurons=41)
+    legend = page.locator(f"#{GRAPH} .legend-row")
+    assert legend.locator(".label").inner_text() == "component at the last step (neurons; 4 more not listed)"
+    assert legend.locator("li").all_inner_texts() == [*(f"{group} (2)" for group in range(16)), "none (1)"]

@@ -193,8 +193,9 @@ def graph_chart(
 def _facts(sigma: float, edges: Sequence[Edges]) -> str:
     if np.isnan(sigma):
         return "No two neurons are live at any step shown."
+    cosine = f"{cosine_at(LOWEST_CUTOFF, sigma):.3g}".replace("-", "−")
     return (
-        f"σ = {sigma:.4g}, the mean distance. Edges are no longer than that, which is a cosine of "
-        f"{cosine_at(LOWEST_CUTOFF, sigma):.3g}; of those the closest pairs are kept and the tree that keeps "
-        f"components exact at any cutoff, up to {max(len(each.i) for each in edges):,} at a step."
+        f"σ = {sigma:.4g}, the mean distance. Edges are no longer than that, which is a cosine of {cosine}; of "
+        "those the closest pairs are kept and the tree that keeps components exact at any cutoff, up to "
+        f"{max(len(each.i) for each in edges):,} at a step."
     )

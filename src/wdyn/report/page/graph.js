@@ -86,7 +86,7 @@ function warm(view, heat) {
 
 function paintGraph(view) {
   const choice = view.choices[view.settings.colour];
-  view.paint = paintOf(view.nodes, choice);
+  view.paint = paintOf(view.nodes, choice, view.edges);
   view.legend.replaceChildren(graphLegend(view.data, choice));
 }
 

@@ -32,11 +32,14 @@ function valueChoice(chart, data, store) {
   return {label: chart.value_label, value, low: chart.low, high: chart.high, diverging: chart.diverging};
 }
 
+const LONE = -2; // of no group and without an edge, where others have one: fainter
+
 // nodes in lots of one colour; a group beyond the eighth has its colour as a rim
-function paintOf(nodes, choice) {
+function paintOf(nodes, choice, edges) {
   const lots = new Map();
   for (const i of nodes) {
-    const key = choice.groups ? choice.groups(i) : shadeOf(choice, choice.value(i));
+    const group = choice.groups ? choice.groups(i) : null, isLone = choice.groups && group < 0 && edges.count > 0 && !edges.degree[i];
+    const key = isLone ? LONE : group ?? shadeOf(choice, choice.value(i));
     if (!lots.has(key)) lots.set(key, {...(choice.groups ? groupPaint(key) : shadePaint(choice, key)), nodes: []});
     lots.get(key).nodes.push(i);
   }
@@ -44,6 +47,7 @@ function paintOf(nodes, choice) {
 }
 
 function groupPaint(group) {
+  if (group === LONE) return {fill: withAlpha(token("none"), 0.5), rim: token("card"), width: 0.7};
   const colour = groupColour(group), ring = group >= GROUPS;
   return {fill: ring ? token("card") : colour, rim: ring ? colour : token("card"), width: ring ? 1.6 : 0.7};
 }

@@ -26,6 +26,7 @@ function graphControls(view, changed) {
     box: element("div", {class: "graph-controls"}, cutoff.box, charge.box, distance.box, row),
     show() {
       [cutoff, charge, distance].forEach((each) => each.show());
+      cutoff.input.disabled = !view.data.from.length;
       forces.checked = settings.forces;
       colour.replaceChildren(...view.choices.map((choice) => element("option", {}, flatText(choice.label, 60))));
       colour.selectedIndex = settings.colour;
@@ -45,10 +46,11 @@ function rangeControl({label, max, read, value, choose}) {
     choose(Number(input.value));
     show();
   });
-  return {box: element("label", {class: "range"}, element("span", {}, label), told, input), show};
+  return {box: element("label", {class: "range"}, element("span", {}, label), told, input), input, show};
 }
 
 // a weight means little; the cosine behind it can be compared
 function cutoffWords(data, place) {
+  if (!data.from.length) return "no edge at any step";
   return `${weightOf(data, place).toFixed(2)}, an inner product of ${cosineText(data, place)}`;
 }

@@ -77,7 +77,7 @@ function groupText(group) {
 }
 
 function cosineText(data, place) {
-  return cosineOf(data, place).toFixed(2).replace("-", "−");
+  return (Math.round(100 * cosineOf(data, place)) / 100 + 0).toFixed(2).replace("-", "−"); // + 0: no minus before 0.00
 }
 
 function graphCsv({data, edges}) {

@@ -50,17 +50,19 @@ function decodePoints(chart, store) {
   };
 }
 
+const LISTED = 16; // groups in a legend, and those of none
+
 function groupLegend(data) {
   const counts = new Map();
   data.groups.forEach((group) => counts.set(group, (counts.get(group) || 0) + 1));
-  const groups = [...counts.keys()].sort((a, b) => (a < 0) - (b < 0) || a - b);
+  const groups = [...counts.keys()].sort((a, b) => (a < 0) - (b < 0) || a - b), real = groups.filter((group) => group >= 0);
   if (groups.length < 2) return element("span");
-  const items = groups.slice(0, 16).map((group) => ({
+  const items = groups.filter((group) => !real.slice(LISTED).includes(group)).map((group) => ({
     label: `${group < 0 ? "none" : data.names?.[group] ?? group} (${counts.get(group)})`, colour: groupColour(group),
     mark: group >= GROUPS ? "ring" : "dot",
   }));
-  const more = groups.length > 16 ? ` and ${groups.length - 16} smaller` : "";
-  return element("div", {class: "legend-row"}, element("span", {class: "label"}, `${visible(data.groupLabel)} (neurons)${more}`), seriesLegend(items));
+  const more = real.length > LISTED ? `; ${real.length - LISTED} more not listed` : "";
+  return element("div", {class: "legend-row"}, element("span", {class: "label"}, `${visible(data.groupLabel)} (neurons${more})`), seriesLegend(items));
 }
 
 // glide to the step's places; at rest every point lies exactly where its coordinates say
