@@ -376,7 +376,10 @@ def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 60)
     tip = page.locator("#tip")
     playwright.expect(tip).to_contain_text("group 4, step 1")
-    assert tip.inner_text().split("\n")[1:] == ["neurons: 5", "2 came from group 7"]
+    there = "there from the first shown step, still there at the last"
+    assert tip.inner_text().split("\n")[1:] == ["neurons: 5", there, "2 came from group 7"]
+    page.mouse.move(box["x"] + 36, box["y"] + 170)
+    playwright.expect(tip).to_contain_text("there from the first shown step, last seen at step 0")
     assert table_of(page, "one-0") == [["0", "3", "2"], ["1", "5", "0"], ["2", "5", "0"]]
     assert rows_of(saved(page, "one-0", "CSV"))[0] == ["step", "neurons of group 4", "neurons of group 7"]
     assert png_size(saved(page, "one-0", "PNG"))[0] == round(2 * (box["width"] + 40))
@@ -444,3 +447,8 @@ def test_kinds_have_the_colours_of_groups_and_whole_numbers(open_page: Open) -> 
     assert seen[0] == seen[1]  # after the eighth colour the first comes again
     assert page.locator("#one-0 .ramp").count() == 0  # no order
     assert table_of(page, "one-0") == [["0", "0", "9"], ["1", "2", "–"]]
+
+
+def test_colours_that_mean_something_stay_where_the_system_gives_the_colours(open_page: Open, lenet: bytes) -> None:
+    usual, forced = open_page(lenet), open_page(lenet, forced_colors="active")
+    assert picture(forced, "umap-0") == picture(usual, "umap-0")

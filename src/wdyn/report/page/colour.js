@@ -13,7 +13,7 @@ const tokens = new Map();
 // the colour a token has now, as rgb(...); canvas and Plotly cannot read light-dark()
 function token(name) {
   if (!tokens.has(name)) {
-    probe ??= document.body.appendChild(element("i", {hidden: ""}));
+    probe ??= document.body.appendChild(element("i", {hidden: "", class: "probe"}));
     probe.style.color = `var(--${name})`;
     tokens.set(name, getComputedStyle(probe).color);
   }

@@ -94,7 +94,13 @@ function pickBand(view, x, y) {
   if (!(t >= 0 && t < data.steps.length) || k < 0 || !sizeOf(data, t, k)) return null;
   const met = data.bridges.filter(([at, before, after]) => at === t && (before === k || after === k));
   const words = met.map(([, before, after, neurons]) => `${neurons} ${before === k ? "went on to" : "came from"} group ${data.groups[before === k ? after : before]}`);
-  return {neuron: null, lines: [`group ${data.groups[k]}, step ${wholeNumber(data.steps[t])}`, `neurons: ${sizeOf(data, t, k)}`, ...words]};
+  return {neuron: null, lines: [`group ${data.groups[k]}, step ${wholeNumber(data.steps[t])}`, `neurons: ${sizeOf(data, t, k)}`, lifeWords(data, k), ...words]};
+}
+
+function lifeWords(data, k) {
+  const there = data.steps.filter((_, t) => sizeOf(data, t, k) > 0), [first, last] = [there[0], there.at(-1)];
+  const from = first === data.steps[0] ? "there from the first shown step" : `first seen at step ${wholeNumber(first)}`;
+  return `${from}, ${last === data.steps.at(-1) ? "still there at the last" : `last seen at step ${wholeNumber(last)}`}`;
 }
 
 function lifelinesTable(data) {
