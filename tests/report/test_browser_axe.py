@@ -9,7 +9,7 @@ import pytest
 
 from tests.report.browser import NEEDS_BROWSER, Open
 from tests.report.made_up import facts, sections
-from wdyn.analyses._charts import Bridge, Edges, GraphThroughTime, HeatMap, Lifelines, Lines
+from wdyn.analyses._charts import Bridge, Edges, GraphThroughTime, HeatMap, ImagesThroughTime, Lifelines, Lines
 from wdyn.report.page import render_page
 from wdyn.report.sections import Section
 
@@ -30,7 +30,12 @@ def every_kind() -> bytes:
     many = Lines("many", np.arange(3), {f"run {i}": np.arange(3) + i for i in range(12)}, "step", "y")
     sizes = np.array([[3, 2], [5, 0]])
     lives = Lifelines("Lives", np.array([0, 9]), np.array([0, 1]), sizes, [Bridge(1, 1, 0, 2)], "caption", "fc1")
-    more = Section("more", "More", "How to read it.", charts=(graph, names, many, lives))
+    pixels = np.random.default_rng(1).normal(size=(1, 12, 1, 2, 2))
+    images = ImagesThroughTime(
+        "Images", np.array([9]), pixels, np.arange(12), np.zeros((12, 1), dtype=np.int64), 1, 2.0, "weight", "", "fc1"
+    )
+    empty = GraphThroughTime(**graph.__dict__ | {"edges": [Edges(*np.zeros((3, 0), dtype=int))] * 2})
+    more = Section("more", "More", "How to read it.", charts=(graph, empty, names, many, lives, images))
     return render_page(facts(layers), [*sections(layers), more], list(range(0, 2001, 100)))
 
 
