@@ -14,7 +14,7 @@ from wdyn.analyses._spec import Result, measured
 from wdyn.errors import OutputError
 from wdyn.report.analysing import analysed
 from wdyn.report.build import build_report
-from wdyn.report.csv_tables import tables_folder, write_tables
+from wdyn.report.csv_tables import csv_bytes, tables_folder, write_tables
 from wdyn.report.sections import Section
 
 
@@ -40,6 +40,13 @@ def test_each_number_is_a_row_and_any_name_survives(tmp_path: Path) -> None:
         ["a", "0", 'fc"1,\n', "", "", "value", "1.5"],
         ["a", "5", 'fc"1,\n', "", "", "value", "nan"],
     ]
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+a", "-a", "@a", "\ta"])
+def test_no_name_is_a_formula_of_a_spreadsheet(tmp_path: Path, name: str) -> None:
+    (path,) = write_tables(tmp_path / "page.html", [section(layer=name)], keep=[])
+    assert [row[2] for row in rows(path)[1:]] == [f"'{name}"] * 2
+    assert csv_bytes([["a", -1.5]]) == b"a,-1.5\n"  # a negative number is none
 
 
 def test_a_result_that_breaks_its_promise_costs_its_own_table_only(tmp_path: Path) -> None:

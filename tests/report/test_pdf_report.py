@@ -13,7 +13,7 @@ from matplotlib.text import Text
 
 from tests.report.made_up import facts, sections
 from tests.report.test_page import HOSTILE
-from wdyn.analyses._charts import Lines, PointsThroughTime, Table
+from wdyn.analyses._charts import ImagesThroughTime, Lines, PointsThroughTime, Table
 from wdyn.analyses._spec import Finding
 from wdyn.report import pdf_report
 from wdyn.report.pdf_pages import BOTTOM, HEIGHT, INNER, LEFT, WIDTH, Piece, page_figures, pdf_bytes, space, words
@@ -55,6 +55,17 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 def texts(figures: Sequence[Figure]) -> str:
     return "\n".join(text.get_text() for figure in figures for text in figure.findobj(Text))
+
+
+def test_the_words_of_a_sheet_of_images_and_all_metadata_are_on_paper(pages: Any) -> None:
+    images = ImagesThroughTime(
+        "w", np.array([0]), np.zeros((1, 1, 1, 4, 4)), np.array([0]), np.array([[0]]), 1, 1.0, "weight",
+        caption="4 × 4 pixels, a guess.", layer="fc1",
+    )  # fmt: skip
+    found = texts(pages(one(images), metadata={f"key{k}": k for k in range(20)}))
+    assert "4 × 4 pixels, a guess." in found
+    assert all(f"key{k}" in found for k in range(20))
+    assert "writes the whole table as CSV" not in found
 
 
 def test_the_pages_say_what_was_found_and_what_was_left_out(pages: Any) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wdyn.analyses._spec import TIDY_COLUMNS, tidy_rows
 from wdyn.report.sections import Section
 from wdyn.report.write import replacing
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def tables_folder(report: Path) -> Path:
@@ -49,8 +51,15 @@ def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Pa
 
 
 def _table(section: Section) -> bytes:
+    return csv_bytes([TIDY_COLUMNS, *tidy_rows(section.result)])
+
+
+def csv_bytes(rows: Iterable[Iterable[object]]) -> bytes:
+    """Rows as CSV in UTF-8; text that a spreadsheet would run as a formula gets an apostrophe, as on the page."""
     text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(TIDY_COLUMNS)
-    writer.writerows(tidy_rows(section.result))
+    csv.writer(text, lineterminator="\n").writerows(map(_harmless, row) for row in rows)
     return text.getvalue().encode("utf-8", "backslashreplace")
+
+
+def _harmless(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(FORMULA) else cell

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import io
 import re
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from wdyn.analyses._charts import Chart, Table
 from wdyn.errors import MisuseError
 from wdyn.places import default_comparison, default_report
 from wdyn.report.analysing import Steps, analysed, choose_analyses, compared, opened_runs
+from wdyn.report.csv_tables import csv_bytes
 from wdyn.report.jobs import Progress
 from wdyn.report.panels import WIDTHS, Columns, columns_of, fill, height_of, paper_style, settle
 from wdyn.report.sections import Evaluate, Section
@@ -86,7 +86,11 @@ def write_figures(
             for ending in ["csv"] if isinstance(chart, Table) else formats:
                 path = (Path(out) if out is not None else folder) / f"{name}.{ending}"
                 with replacing(path, keep=files) as write:
-                    write(_csv(chart) if isinstance(chart, Table) else figure_bytes(chart, ending, columns))
+                    write(
+                        csv_bytes([chart.columns, *zip(*chart.columns.values(), strict=True)])
+                        if isinstance(chart, Table)
+                        else figure_bytes(chart, ending, columns)
+                    )
                 written.append(path)
     return written
 
@@ -149,14 +153,6 @@ def figure_bytes(chart: Chart, ending: str, columns: Columns | None = None) -> b
         settle(figure)
         figure.savefig(target, format=ending, dpi=DOTS_PER_INCH, metadata=METADATA[ending])
     return target.getvalue()
-
-
-def _csv(table: Table) -> bytes:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(table.columns)
-    writer.writerows(zip(*table.columns.values(), strict=True))
-    return text.getvalue().encode("utf-8", "backslashreplace")
 
 
 def _named_charts(sections: Sequence[Section]) -> Iterator[tuple[str, Chart]]:

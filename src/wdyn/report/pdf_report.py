@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wdyn.analyses._charts import Chart, GraphThroughTime, PointsThroughTime, Table
+from wdyn.analyses._charts import Chart, Table
 from wdyn.report.panels import columns_of, fill, height_of
 from wdyn.report.pdf_pages import (
     ACCENT,
@@ -173,7 +173,7 @@ def _row(charts: Sequence[Chart]) -> Iterator[Piece]:
             _place(figure, chart, left=LEFT + at * (width + GAP), top=top, width=width, height=height)
 
     yield space(8)
-    captions = [each.caption for each in charts if isinstance(each, PointsThroughTime | GraphThroughTime)]
+    captions = [getattr(each, "caption", "") for each in charts]
     yield Piece(height, draw, stays=any(captions))
     for caption in filter(None, captions):
         yield from words(caption, SMALL, most=4)
@@ -203,7 +203,7 @@ def _origin(run: Mapping[str, Any]) -> Iterator[Piece]:
     if run["metadata"]:
         yield from _subheading("Metadata, as the training script gave it")
         rows = tuple((str(key), str(value)) for key, value in run["metadata"].items())
-        yield from table_pieces(StaticTable("", None, (), rows))
+        yield from table_pieces(StaticTable("", None, (), rows), most=len(rows))
     layers = [(y["name"], y["kind"], number(y["rows"]), number(y["columns"])) for y in run["layers"]]
     headings = ("layer", "kind", "neurons", "inputs of each")
     yield from _subheading("Layers")
