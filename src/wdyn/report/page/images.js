@@ -84,9 +84,10 @@ function neuronImage(data, t, i) {
 function sheetPlan({neurons, tiles, width, height}, across) {
   const [w, h] = [tiles * (width + 1) - 1, height];
   for (let scale = Math.max(Math.floor(SHEET.largest / h), 1); ; scale = scale > 2 ? Math.floor(scale) - 1 : scale - 0.25) {
-    const columns = Math.max(Math.floor((across + SHEET.gap) / (w * scale + SHEET.gap)), 1), rows = Math.ceil(neurons.length / columns);
-    const total = rows * (h * scale + SHEET.gap) - SHEET.gap;
-    if ((total <= SHEET.height && w * scale <= across) || scale <= 1) return {scale, columns, w: w * scale, h: h * scale, height: Math.max(total, h * scale)};
+    const gap = tiles > 1 ? Math.max(SHEET.gap, 2 * scale) : SHEET.gap; // wider than between the channels of one neuron
+    const columns = Math.max(Math.floor((across + gap) / (w * scale + gap)), 1), rows = Math.ceil(neurons.length / columns);
+    const total = rows * (h * scale + gap) - gap;
+    if ((total <= SHEET.height && w * scale <= across) || scale <= 1) return {scale, gap, columns, w: w * scale, h: h * scale, height: Math.max(total, h * scale)};
   }
 }
 
@@ -106,12 +107,12 @@ function drawSheet(view) {
 }
 
 function placeOnSheet(plan, i) {
-  return [2 + (i % plan.columns) * (plan.w + SHEET.gap), 2 + Math.floor(i / plan.columns) * (plan.h + SHEET.gap)];
+  return [2 + (i % plan.columns) * (plan.w + plan.gap), 2 + Math.floor(i / plan.columns) * (plan.h + plan.gap)];
 }
 
 function pickPixel({data, sheet, at}, x, y) {
   if (!data || !sheet) return null;
-  const column = Math.floor((x - 2) / (sheet.w + SHEET.gap)), line = Math.floor((y - 2) / (sheet.h + SHEET.gap)), i = line * sheet.columns + column;
+  const column = Math.floor((x - 2) / (sheet.w + sheet.gap)), line = Math.floor((y - 2) / (sheet.h + sheet.gap)), i = line * sheet.columns + column;
   if (column < 0 || line < 0 || column >= sheet.columns || i >= data.neurons.length) return null;
   const [left, top] = placeOnSheet(sheet, i), across = Math.floor((x - left) / sheet.scale), row = Math.floor((y - top) / sheet.scale);
   const tile = Math.floor(across / (data.width + 1)), place = {t: at, i, tile, row, column: across % (data.width + 1)};
