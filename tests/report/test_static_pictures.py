@@ -81,8 +81,8 @@ def test_lines_are_drawn_where_their_values_are() -> None:
     svg = static_picture(Lines("t", x, {"a": y, "b": np.array([10.0, 0.0, 0.0])}, *WORDS))
     first, second = re.findall(r'd="(M[^"]*)" style="fill:none;stroke:var\(--c', svg)
     points = [tuple(map(float, point)) for point in re.findall(r"[ML]([\d.]+) ([\d.]+)", first)]
-    assert points == [(60, 200), (161, 14)]  # a quarter of the way, and then a gap
-    assert re.findall(r"[ML]([\d.]+) ([\d.]+)", second)[-1] == ("464", "200")
+    assert points == [(60, 222), (161, 36)]  # a quarter of the way, and then a gap
+    assert re.findall(r"[ML]([\d.]+) ([\d.]+)", second)[-1] == ("464", "222")
     assert {"0", "4", "10"} <= {each.text for each in ElementTree.fromstring(svg).iter("text")}
 
 

@@ -12,8 +12,8 @@ import numpy as np
 from wdyn.report.static_pixels import Array
 from wdyn.report.words import clip, number, visible
 
-WIDTH, HEIGHT = 480, 240
-LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 36
+WIDTH, HEIGHT = 480, 262
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 32, 36  # two rows of names stand above the values
 GROUPS = 8  # colours there are
 
 
@@ -70,9 +70,9 @@ def legend_of(labels: Iterable[str]) -> str:
         return ""
     across = (WIDTH - LEFT - RIGHT) / 4
     return "".join(
-        f'<rect x="{digit(LEFT + 8 + across * (k % 4))}" y="{TOP + 2 + 14 * (k // 4)}" width="9" height="3" '
+        f'<rect x="{digit(LEFT + 8 + across * (k % 4))}" y="{5 + 14 * (k // 4)}" width="9" height="3" '
         f'style="fill:{colour_of(k)}"/>'
-        + word_at(clip(name, 14), LEFT + 21 + across * (k % 4), TOP + 8 + 14 * (k // 4), anchor="start")
+        + word_at(clip(name, 14), LEFT + 21 + across * (k % 4), 11 + 14 * (k // 4), anchor="start")
         for k, name in enumerate(islice(names, 8))
     )
 
