@@ -106,3 +106,11 @@ def test_a_scale_without_extent() -> None:
 )
 def test_numbers_are_narrowed_only_where_nothing_is_lost(values: list[float], dtype: str) -> None:
     assert real(values).dtype == dtype
+
+
+def test_equal_arrays_are_stored_once(rng: np.random.Generator) -> None:
+    values, blocks = rng.normal(size=1000), Blocks()
+    first, size = blocks.add(values), len(blocks.to_text())
+    assert blocks.add(values.copy()) == first
+    assert len(blocks.to_text()) == size
+    assert blocks.add(values.reshape(10, 100))["shape"] == [10, 100]

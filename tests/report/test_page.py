@@ -15,8 +15,10 @@ import pytest
 
 from tests.report.made_up import LAYERS, STEPS, facts, sections
 from wdyn.analyses._charts import Lines, Table
-from wdyn.report.page import SCRIPTS, STATIC_LAYERS, _part, render_page, safe_json
+from wdyn.report.codec import packed_text, unpacked_text
+from wdyn.report.page import SCRIPTS, STATIC_LAYERS, _part, as_json, render_page
 from wdyn.report.sections import Section
+from wdyn.report.sizes import page_index
 
 HOSTILE = [
     "</script><script>alert(1)</script>",
@@ -114,20 +116,14 @@ def test_names_are_text(name: str) -> None:
     assert [tag for tag, _ in elements.tags if tag == "img"] == []
     assert len(elements.scripts) == 4
     assert not any(attribute.startswith("on") for _, attributes in elements.tags for attribute in attributes)
-    index = json.loads(
-        next(
-            t
-            for (tag, a), t in zip([x for x in elements.tags if x[0] == "script"], elements.scripts, strict=True)
-            if a.get("id") == "index"
-        )
-    )
-    assert index["layers"] == [name]
+    assert page_index(text.encode())["layers"] == [name]
 
 
 def test_json_in_a_script_element_has_no_markup() -> None:
-    text = safe_json(["</script>", "<!--", "&amp;", "\u2028\u2029"])
+    told = ["</script>", "<!--", "&amp;", "\u2028\u2029"]
+    text = packed_text(as_json(told))
     assert not set("<>&\u2028\u2029") & set(text)
-    assert json.loads(text) == ["</script>", "<!--", "&amp;", "\u2028\u2029"]
+    assert json.loads(unpacked_text(text)) == told
 
 
 def test_sections_that_are_not_there_say_why_and_come_last() -> None:
@@ -149,8 +145,7 @@ def test_a_chart_that_is_none_fails_its_section_alone() -> None:
 
 
 def test_one_slot_per_layer_chart_and_the_slider_over_all_shown_steps() -> None:
-    elements = Elements(page())
-    index = json.loads(elements.scripts[0])
+    index = page_index(page().encode())
     layered = [slot for slot in index["slots"] if slot["charts"][0]["layer"] is not None]
     assert [[chart["layer"] for chart in slot["charts"]] for slot in layered] == [["fc1", "fc2"]] * 3
     shown = [
@@ -163,7 +158,7 @@ def test_one_slot_per_layer_chart_and_the_slider_over_all_shown_steps() -> None:
 
 
 def test_without_pictures_the_slider_runs_over_recorded_steps() -> None:
-    steps = json.loads(Elements(page([])).scripts[0])["steps"]
+    steps = page_index(page([]).encode())["steps"]
     assert len(steps) == 200
     assert (steps[0], steps[-1]) == (0, 2000)
 

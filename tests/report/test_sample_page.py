@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import re
 from pathlib import Path
 
 from tests.report.browser import NEEDS_BROWSER, Open
-from wdyn.report.sizes import page_sizes
+from wdyn.report.sizes import page_index, page_sizes
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "reports" / "samples" / "lenet-digits.html"
@@ -19,9 +18,7 @@ def test_the_page_is_whole_and_small_and_asks_for_nothing() -> None:
     assert len(page) <= 4e6
     assert {"umap", "similarity", "similarity_graph", "frame_potential", "norms", "spectrum"} < set(page_sizes(page))
     text = page.decode()
-    index = re.search(r'id="index">(.*?)</script>', text)
-    assert index is not None
-    assert json.loads(index[1])["layers"] == ["fc1", "fc2", "fc3"]
+    assert page_index(page)["layers"] == ["fc1", "fc2", "fc3"]
     assert "default-src 'none'" in text
     assert re.findall(r"<(?:script|link|img|iframe)[^>]*(?:src|href)=\s*['\"]?+(?!data:)", text) == []
 

@@ -11,6 +11,15 @@ from wdyn.report.page import render_page
 from wdyn.report.sections import Section
 from wdyn.report.sizes import LIBRARY, PAGE, page_sizes, size_words
 
+DEEP = [f"features.stage{i // 10}.block{i % 10}.linear" for i in range(50)]
+
+
+def _of_each_layer() -> Section:
+    x, rows = np.arange(200), list(range(20))
+    lines = [Lines("Directions", x, {"live": x % 7, "all": x % 5}, "step", "directions", layer=name) for name in DEEP]
+    heats = [HeatMap("Norms", x, np.outer(rows, x), rows, "step", "neuron", "norm", layer=name) for name in DEEP]
+    return Section("deep", "Deep", "", charts=(*lines, *heats))
+
 
 @pytest.fixture(scope="module")
 def lenet() -> bytes:
@@ -36,9 +45,16 @@ def test_numbers_count_as_they_are_compressed(rng: np.random.Generator) -> None:
     )
     sizes = page_sizes(page)
     noise = 4 / 3 * 2 * 200 * 50  # two random bytes a number, in base64
-    assert noise < sizes["big"] < 1.2 * noise
+    assert noise < sizes["big"] < 1.3 * noise  # with its still picture
     assert sizes["tiny"] < 3000
     assert size_words(page).endswith(f"{PAGE} {sizes[PAGE] / 1e6:.1f} MB, big {sizes['big'] / 1e3:.0f} kB")
+
+
+def test_fifty_layers_cost_little_besides_their_numbers() -> None:
+    page = render_page(facts(dict.fromkeys(DEEP, (20, 20))), [_of_each_layer()], [0, 1, 2])
+    sizes = page_sizes(page)
+    assert sizes["deep"] <= 20e3  # labels, captions and axes repeat, and three layers are enough without scripts
+    assert len(page) - sizes[LIBRARY] <= 250e3
 
 
 def test_a_page_without_charts_has_no_library() -> None:

@@ -106,7 +106,7 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
             panels=panels,
             summary=summarise((panel.section for panel in panels), first_step=initial_step(facts, steps)),
             below=sorted((panel for panel in panels if panel.slots or not panel.stage), key=_place_below),
-            index=safe_json(index),
+            index=packed_text(as_json(index)),
             data=blocks.to_text(),
             plotly=packed_text(_plotly()) if any(slot.kind in ("lines", "bars") for slot in slots) else "",
             style="\n".join(_part(f"{name}.css") for name in STYLES),
@@ -117,10 +117,9 @@ def render_page(facts: Mapping[str, Any], sections: Sequence[Section], steps: Se
     return html.encode("utf-8", "backslashreplace")
 
 
-def safe_json(value: Any) -> str:
-    """JSON that cannot end the script element it stands in, whatever names it holds."""
-    text = json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":"))  # ASCII only, so no U+2028 either
-    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
+def as_json(value: Any) -> bytes:
+    """Compact JSON; packed, no name in it can end the script element it stands in."""
+    return json.dumps(value, sort_keys=True, allow_nan=False, separators=(",", ":")).encode("ascii")
 
 
 def _panel(section: Section, blocks: Blocks) -> Panel:

@@ -1,13 +1,12 @@
 """What takes the room of a page, read from the page itself.
 
 A section owns its blocks of numbers, what the index says of its charts, and its tables for readers without scripts. All
-blocks are compressed together, so each is taken to have the share that it would have if each were compressed alone.
+blocks are compressed together, so each is taken to have the share that it would have if each were compressed alone;
+so is the index.
 """
 
 from __future__ import annotations
 
-import base64
-import gzip
 import json
 import re
 import zlib
@@ -16,6 +15,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+
+from wdyn.report.codec import unpacked_text
 
 LARGEST = 3
 LIBRARY, PAGE = "chart library", "page itself"
@@ -30,19 +31,28 @@ def page_sizes(page: bytes) -> Counter[str]:
     Returns:
         Name of a section to its bytes, and those of the chart library and of the page itself: words, style, scripts.
     """
-    index_text = _element(page, "index")
-    index = json.loads(index_text)
-    parts: Counter[str] = Counter()
+    index = page_index(page)
+    words: dict[str, bytes] = {PAGE: _compact({name: value for name, value in index.items() if name != "slots"})}
     raw: dict[str, list[dict[str, Any]]] = {}
-    for name, described in _owners(index):
-        parts[name] += len(json.dumps(described, separators=(",", ":")))
-        raw.setdefault(name, []).extend(_blocks(described))
+    for slot in index["slots"]:
+        name = slot["id"].rpartition("-")[0]
+        words[name] = words.get(name, b"") + _compact(slot)
+        raw.setdefault(name, []).extend(_blocks(slot))
+    parts = _shares(words, _element(page, "index"))
+    data = unpacked_text(_element(page, "data"))
+    numbers = {name: b"".join(_cut(data, ref) for ref in refs) for name, refs in raw.items()}
+    parts.update(_shares(numbers, _element(page, "data")))
     for name, html in re.findall(rb'<figure class="[^"]*" id="([^"]+)-\d+">(.*?)</figure>', page, re.DOTALL):
         parts[name.decode()] += len(html)
-    parts.update(_shares(raw, _element(page, "data")))
     parts[LIBRARY] += len(_element(page, "plotly"))
     parts[PAGE] += len(page) - parts.total()
     return parts
+
+
+def page_index(page: bytes) -> dict[str, Any]:
+    """What a page tells its scripts, numbers as references into its blocks."""
+    index: dict[str, Any] = json.loads(unpacked_text(_element(page, "index")))
+    return index
 
 
 def size_words(page: bytes) -> str:
@@ -60,15 +70,6 @@ def _element(page: bytes, name: str) -> bytes:
     return found[1] if found else b""
 
 
-def _owners(index: dict[str, Any]) -> Iterator[tuple[str, Any]]:
-    """What the index describes, with the section it belongs to, or its own name where it belongs to none."""
-    for slot in index["slots"]:
-        yield slot["id"].rpartition("-")[0], slot
-    for name, described in index.items():
-        if name != "slots" and any(True for _ in _blocks(described)):
-            yield name, described
-
-
 def _blocks(described: Any) -> Iterator[dict[str, Any]]:
     if isinstance(described, dict) and {"at", "type", "shape"} <= described.keys():
         yield described
@@ -77,9 +78,12 @@ def _blocks(described: Any) -> Iterator[dict[str, Any]]:
             yield from _blocks(each)
 
 
-def _shares(owned: dict[str, list[dict[str, Any]]], text: bytes) -> Counter[str]:
-    data = gzip.decompress(base64.b64decode(text)) if text else b""
-    alone = {name: len(zlib.compress(b"".join(_cut(data, ref) for ref in refs), 1)) for name, refs in owned.items()}
+def _compact(value: Any) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def _shares(owned: dict[str, bytes], text: bytes) -> Counter[str]:
+    alone = {name: len(zlib.compress(data, 1)) for name, data in owned.items()}
     share = len(text) / max(sum(alone.values()), 1)
     return Counter({name: int(share * size) for name, size in alone.items()})
 

@@ -31,11 +31,11 @@ function fitted(canvas, width, height) {
 }
 
 function onResize(box, redraw) {
-  let width = box.clientWidth;
+  let width = null; // the observer tells it first, where asking for it would lay out the page once for each box
   new ResizeObserver(() => {
-    if (box.clientWidth === width) return;
+    const before = width;
     width = box.clientWidth;
-    requestAnimationFrame(redraw);
+    if (before !== null && before !== width) requestAnimationFrame(redraw);
   }).observe(box);
 }
 

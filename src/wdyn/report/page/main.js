@@ -1,6 +1,6 @@
 // Starts the page: slider and pictures first, the chart library when they are alive.
 
-const index = JSON.parse(document.getElementById("index").textContent);
+let index = null; // what there is to show; its numbers are in the store
 
 function showTrouble(error) {
   const place = document.getElementById("trouble");
@@ -10,12 +10,13 @@ function showTrouble(error) {
 }
 
 async function start() {
+  setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
+  const [words, store] = await Promise.all([inflate("index"), inflate("data")]);
+  index = JSON.parse(new TextDecoder().decode(words));
   Object.assign(state, {at: index.steps.length - 1, layer: index.layers[0] ?? null});
   Object.defineProperty(state, "step", {get: () => index.steps[state.at]});
-  setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
   setUpControls();
   showControls();
-  const store = await inflate("data");
   const slots = index.slots.map((slot) => makeSlot(slot, store)), card = makeCard(() => state.neuron !== null && showCard(card, slots));
   const redraw = (changed) => {
     showControls();
@@ -28,6 +29,7 @@ async function start() {
   slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true)); // a graph waits until it is seen
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   watchVisible(slots);
+  tellRest(slots);
   followSystem(slots);
 }
 

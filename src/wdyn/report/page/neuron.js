@@ -30,7 +30,7 @@ function cardBody(told) {
 // the same fact of two views stands once
 function toldOf(slots) {
   const known = new Set();
-  const told = slots.filter((made) => made.chart && made.view.tells && made.chart.layer === state.layer).flatMap((made) => made.view.tells(state.neuron));
+  const told = slots.filter((made) => made.chart && made.view.tells && made.chart.layer === state.layer).flatMap((made) => toldView(made).tells(state.neuron));
   return told.map(([label, value, more = {}]) => [label, value, more]).filter(([label, value, more]) => {
     const key = JSON.stringify([label, value]), fresh = !known.has(key);
     known.add(key);

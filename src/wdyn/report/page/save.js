@@ -21,6 +21,7 @@ function saveButton(made, {kind, what, make}) {
   const button = element("button", {type: "button"}, `${kind} `, element("span", {class: "label"}, what));
   button.addEventListener("click", async () => {
     hideMenu();
+    toldView(made);
     try {
       saveFile(await make(), `${fileName(made, kind)}.${kind.toLowerCase()}`);
     } catch (error) {

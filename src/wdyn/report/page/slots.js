@@ -7,7 +7,7 @@ const VIEWS = {
 
 function makeSlot(slot, store) {
   const figure = document.getElementById(slot.id), body = figure.querySelector(".body");
-  const made = {figure, body, slot, store, chart: null, view: VIEWS[slot.kind](body, store), visible: false, late: new Set(), stale: true};
+  const made = {figure, body, slot, store, chart: null, view: VIEWS[slot.kind](body, store), told: null, visible: false, late: new Set(), stale: true};
   made.empty = element("p", {class: "empty", hidden: ""}, "Nothing here for this layer.");
   figure.append(made.empty);
   if (made.view.table) addTable(made);
@@ -19,11 +19,12 @@ function makeSlot(slot, store) {
 
 // draws what changed; a slot off the screen remembers it until it is seen
 function updateSlot(made, changed) {
-  const {slot, view} = made;
+  const {slot} = made;
   if (changed.has("layer")) showChart(made);
   changed.forEach((key) => made.late.add(key));
   if (!made.chart || !made.visible) return;
   if (made.many) return updateLayers(made);
+  const view = toldView(made);
   if (made.late.has("dark") || made.late.has("layer")) made.stale = true; // lines named after layers change their emphasis
   if (made.late.has("dark") && view.recolour) view.recolour();
   made.late.clear();
@@ -34,7 +35,7 @@ function updateSlot(made, changed) {
 }
 
 function showChart(made) {
-  const {figure, slot, view} = made, before = made.chart;
+  const {figure, slot} = made;
   const own = slot.charts.find((each) => each.layer === null || each.layer === state.layer);
   const chart = own ?? (slot.charts.length === 1 ? slot.charts[0] : null); // what only one layer has is always shown
   made.chart = chart;
@@ -45,13 +46,26 @@ function showChart(made) {
   if (made.details) made.details.hidden = chart === null;
   figure.querySelector("h3").replaceChildren(nameElement((chart ?? slot.charts[0]).title));
   figure.querySelector(".of").replaceChildren(chart && chart.layer !== null ? nameElement(chart.layer) : "");
-  if (chart && chart !== before) view.show(chart);
+}
+
+// the slot's view with its chart, whose numbers are decoded only when somebody looks at it or asks it
+function toldView(made) {
+  if (made.told !== made.chart) made.view.show(made.chart);
+  made.told = made.chart;
+  return made.view;
+}
+
+// what lies off the screen, one slot after the other and each in a task of its own, so that no frame waits for all
+function tellRest([made, ...rest]) {
+  if (!made) return;
+  if (made.chart) toldView(made);
+  setTimeout(tellRest, 0, rest);
 }
 
 // how many pictures of the layer show neurons, and in how many of them a neuron stands
 function markedIn(slots, neuron) {
   const pictures = slots.filter((made) => made.chart && made.view.marks && made.chart.layer === state.layer);
-  return [pictures.filter((made) => made.view.marks(neuron)).length, pictures.length];
+  return [pictures.filter((made) => toldView(made).marks(neuron)).length, pictures.length];
 }
 
 function addTable(made) {
@@ -63,7 +77,7 @@ function addTable(made) {
 function fillTable(made) {
   made.listed = made.chart;
   made.details.querySelector("div")?.remove();
-  made.details.append(tableElement(made.view.table()));
+  made.details.append(tableElement(toldView(made).table()));
 }
 
 function watchVisible(slots) {
