@@ -86,6 +86,13 @@ def test_lines_are_drawn_where_their_values_are() -> None:
     assert {"0", "4", "10"} <= {each.text for each in ElementTree.fromstring(svg).iter("text")}
 
 
+def test_a_line_with_a_value_now_and_then_is_drawn() -> None:
+    y = np.where(np.arange(1000) % 100 == 7, 1.0, np.nan)
+    svg = static_picture(Lines("t", np.arange(1000), {"a": y}, *WORDS)).split("--line")[1]
+    (line,) = re.findall(r'd="(M[^"]*)" style="fill:none;stroke:var', svg)
+    assert line.count("L") == 9
+
+
 def test_bars_grow_from_zero() -> None:
     svg = static_picture(Bars("t", ["a", "b"], {"s": np.array([1.0, -1.0])}, *WORDS))
     up, down = (tuple(map(float, bar)) for bar in re.findall(r'y="([\d.]+)" width="[\d.]+" height="([\d.]+)"', svg))

@@ -81,13 +81,14 @@ def static_picture(chart: Chart) -> str:
 def _lines(chart: Lines) -> str:
     labels = list(chart.y)[:DRAWN_LINES]
     x = scaled(np.asarray(chart.x, dtype=np.float64), chart.x_scale)
-    at = spread_over(len(x), DRAWN_PLACES)
-    y = [scaled(np.asarray(chart.y[label], dtype=np.float64), chart.y_scale)[at] for label in labels]
+    whole = [scaled(np.asarray(chart.y[label], dtype=np.float64), chart.y_scale) for label in labels]
+    at = [_places(values) for values in whole]
+    y = [values[k] for values, k in zip(whole, at, strict=True)]
     flat = [scaled(np.array([value]), chart.y_scale)[0] for value in chart.reference.values() if not np.ndim(value)]
     limits = extent_of([*y, np.array(flat[:4])])
     if limits is None or not len(x):
         return ""
-    across = across_of(x[at], x[0], x[-1])
+    across = across_of(x, x[0], x[-1])
     dashed = "".join(
         path_of(
             [f"M{LEFT} {digit(upward(value, *limits))}H{WIDTH - RIGHT}"], "stroke:var(--muted);stroke-dasharray:5 4"
@@ -96,12 +97,19 @@ def _lines(chart: Lines) -> str:
         if np.isfinite(value)
     )
     drawn = [
-        path_of(strokes_of(across, upward(values, *limits)), f"stroke:{colour_of(k)};stroke-width:1.8")
+        path_of(strokes_of(across[at[k]], upward(values, *limits)), f"stroke:{colour_of(k)};stroke-width:1.8")
         for k, values in enumerate(y)
     ]
     low, high = (10.0**limit if chart.y_scale == "log" else limit for limit in limits)
     words = end_numbers(chart.x[0], chart.x[-1], low, high) + axis_labels(chart.x_label, chart.y_label)
     return axis_frame() + dashed + "".join(drawn) + words + legend_of(labels)
+
+
+def _places(values: Array) -> Array:
+    """Places of a line to draw; of one with few values those that it has."""
+    there = np.flatnonzero(np.isfinite(values))
+    there = there if 2 * len(there) < len(values) else np.arange(len(values))
+    return there[spread_over(len(there), DRAWN_PLACES)]
 
 
 def _curves(chart: CurvesThroughTime) -> str:
