@@ -7,6 +7,7 @@ from scipy.stats import binom
 
 from tests.reference import moran as reference
 from tests.torture import times
+from wdyn.analyses import _moran
 from wdyn.analyses._false_discovery import adjusted
 from wdyn.analyses._moran import moran, smooth_by_chance, standardised
 
@@ -70,3 +71,12 @@ def test_a_few_smooth_neurons_among_noise_are_found(rng: np.random.Generator) ->
     claimed = adjusted(smooth_by_chance(images, rng=rng)) <= LEVEL
     assert claimed[:5].all()
     assert claimed.sum() <= 6
+
+
+def test_of_many_channels_some_stand_for_all(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    images = rng.normal(size=(6, 20, 3, 3))
+    images[:, 1::2] = np.arange(3)  # as smooth as can be, in every second channel
+    monkeypatch.setattr(_moran, "SHUFFLED", 2 * 6 * 9 * 199)  # room for two: the first and the last
+    kept = images[:, [0, -1]]
+    expected = smooth_by_chance(kept, rng=np.random.default_rng(1))
+    np.testing.assert_array_equal(smooth_by_chance(images, rng=np.random.default_rng(1)), expected)

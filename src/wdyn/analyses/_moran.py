@@ -7,8 +7,10 @@ from typing import NamedTuple
 import numpy as np
 
 from wdyn.analyses._charts import Array
+from wdyn.analyses._groups import spaced
 
 SHUFFLES = 199  # of all pixels, for the tail of the null: 199 values of each neuron, so 200 to one for any number
+SHUFFLED = 1 << 25  # pixels in all, from which on some of the channels stand for all
 
 
 class Moran(NamedTuple):
@@ -76,12 +78,15 @@ def smooth_by_chance(images: Array, *, rng: np.random.Generator) -> Array:
     since a normal one claims up to nine times too often where most weights are zero.
 
     Args:
-        images: (N, C, H, W).
+        images: (N, C, H, W); of many channels evenly spaced ones are looked at, as many as 33 million shuffled pixels
+            allow.
         rng: shuffles; each channel on its own, all neurons alike.
 
     Returns:
         (N,) in (0, 1]; NaN where a neuron has no value.
     """
+    per_channel = SHUFFLES * max(images[:, 0].size, 1)
+    images = images[:, spaced(images.shape[1], max(1, SHUFFLED // per_channel))]
     found = moran(images)
     own = standardised(found)
     live = np.isfinite(own)
