@@ -127,7 +127,7 @@ MISSING: dict[Need, str] = {
 
 
 def _missing(analysis: Analysis, run: Run | Sequence[Run]) -> list[str]:
-    needs = sorted(analysis.needs)
+    needs = [need for need in MISSING if need in analysis.needs]  # what lacks all layers is said first
     if not isinstance(run, Sequence):
         return [MISSING[need] for need in needs if not _offers(run, need)]
     return [f"{each.name}: {MISSING[need]}" for need in needs for each in run if not _offers(each, need)]
