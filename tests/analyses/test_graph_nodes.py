@@ -45,6 +45,8 @@ def test_a_large_layer_is_shown_by_what_is_longest_at_the_end(rng: np.random.Gen
     graph = next(chart for chart in similarity_graph.charts(result) if isinstance(chart, GraphThroughTime))
     assert graph.caption.endswith(said(512, 600, 1))
     assert "The 512 of largest norm at step 1 of 600 neurons" in graph.caption
+    told = [(finding.layer, finding.step) for finding in similarity_graph.findings(result)]
+    assert told == [("small", 0), ("fc", 1), ("small", 1)]  # the choice looks ahead from step 0
 
 
 def test_each_run_is_shown_by_its_own_longest(rng: np.random.Generator) -> None:
@@ -53,6 +55,7 @@ def test_each_run_is_shown_by_its_own_longest(rng: np.random.Generator) -> None:
     assert_array_equal(result.neurons["fc"], np.r_[np.flatnonzero(first >= 44), np.flatnonzero(second >= 44)])
     assert_array_equal(result.owners["fc"], np.repeat([0, 1], 256))
     assert np.isnan(result.distance_low[0, 0])
+    assert [finding.step for finding in similarity_graph_between.findings(result)] == [1]
     assert result.distance_low[1, 0] < result.mean_distance[1, 0] < result.distance_high[1, 0]
 
 

@@ -247,10 +247,16 @@ def _of_all(result: SimilarityGraph) -> list[Chart]:
 
 
 def findings(result: SimilarityGraph) -> Iterator[Finding]:
-    """Whether neurons are joined by edges that random directions do not have, at the first and the last step."""
-    for at in sorted({0, len(result.shown) - 1}):
-        for layer, count, live in zip(result.layers, result.joined[at].tolist(), result.live[at], strict=True):
-            if live:
+    """Whether neurons are joined by edges that random directions do not have, at the first and the last step.
+
+    Of neurons that were chosen by what became of them nothing is said before the last step, see `chosen_blindly`.
+    """
+    last = len(result.shown) - 1
+    whole = [len(result.neurons[layer]) == rows for layer, rows in zip(result.layers, result.rows, strict=True)]
+    for at in sorted({0, last}):
+        joined = zip(result.layers, whole, result.joined[at].tolist(), result.live[at], strict=True)
+        for layer, all_shown, count, live in joined:
+            if live and (all_shown or at == last):
                 text = f"{layer}: {count or 'no'} neurons joined by edges that chance does not give"
                 yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
 

@@ -210,10 +210,16 @@ def _ends(result: SimilarityGraphBetween) -> Table:
 
 
 def findings(result: SimilarityGraphBetween) -> Iterator[Finding]:
-    """Whether neurons are joined across runs as random directions are not, at the first and the last step."""
-    for at in sorted({0, len(result.shown) - 1}):
-        for layer, count, live in zip(result.layers, result.in_mixed[at].tolist(), result.live[at], strict=True):
-            if live:
+    """Whether neurons are joined across runs as random directions are not, at the first and the last step.
+
+    Of neurons that were chosen by what became of them nothing is said before the last step, see `chosen_blindly`.
+    """
+    last = len(result.shown) - 1
+    whole = [len(result.owners[layer]) == result.rows[layer].sum() for layer in result.layers]
+    for at in sorted({0, last}):
+        joined = zip(result.layers, whole, result.in_mixed[at].tolist(), result.live[at], strict=True)
+        for layer, all_shown, count, live in joined:
+            if live and (all_shown or at == last):
                 text = f"{layer}: {count or 'no'} neurons joined across runs beyond chance"
                 yield Finding(layer, int(result.shown[at]), text, bool(count), FALSE_CLAIM)
 
