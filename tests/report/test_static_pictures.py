@@ -28,7 +28,9 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
+from wdyn.report.page import PARTS
 from wdyn.report.static_pictures import first_picture, static_picture
+from wdyn.report.static_pixels import STOPS
 
 WORDS = ("step", "value")
 
@@ -113,6 +115,14 @@ def test_kinds_have_colours_of_their_own() -> None:
     codes, palette, _ = read_png(static_picture(chart))
     assert codes.tolist() == [[0, 1]]
     assert palette[1].tolist() == [0xE6, 0x87, 0x00]
+
+
+def test_the_colours_are_those_of_the_page() -> None:
+    script, style = ((PARTS / name).read_text(encoding="utf-8") for name in ("colour.js", "style.css"))
+    for name, known in (("sequential", STOPS["sequential"]), ("divergingLight", STOPS["diverging"])):
+        (stops,) = re.findall(rf"{name}: \[(.*?)\]", script)
+        assert tuple(re.findall(r"#(\w{6})", stops)) == known
+    assert tuple(re.findall(r"--c\d: light-dark\(#(\w{6})", style)) == STOPS["kinds"]
 
 
 def test_what_cannot_be_drawn_gives_way_to_what_can() -> None:

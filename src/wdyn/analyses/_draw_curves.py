@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from wdyn.analyses._charts import CurvesThroughTime
 from wdyn.analyses._drawn_text import plain, short, wrapped
+from wdyn.analyses._groups import spaced
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -21,7 +20,7 @@ def draw_curves(chart: CurvesThroughTime, ax: Axes, at: int) -> None:
 
     last = range(len(chart.steps))[at]
     marker = "o" if len(chart.x) == 1 else ""
-    shown = np.unique(np.linspace(0, last, CURVES).round().astype(int))
+    shown = spaced(last + 1, CURVES)
     for place, t in enumerate(shown):
         colour = colormaps["viridis"](0.85 * place / max(len(shown) - 1, 1))
         label = f"step {chart.steps[t]}"

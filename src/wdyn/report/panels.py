@@ -17,6 +17,7 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
+from wdyn.analyses._groups import spaced
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure, FigureBase
@@ -107,4 +108,4 @@ def settle(figure: Figure) -> None:
 
 def _shown(chart: MatrixThroughTime | PointsThroughTime | GraphThroughTime) -> np.ndarray:
     """Positions of the steps that stand for all, the first and the last among them."""
-    return np.unique(np.linspace(0, len(chart.steps) - 1, PANELS).round().astype(int))
+    return spaced(len(chart.steps), PANELS)

@@ -124,11 +124,6 @@ def digit(place: Any) -> str:
     return f"{float(place):.1f}".removesuffix(".0")
 
 
-def spread_over(size: int, at_most: int) -> Array:
-    """Places evenly spread, with the first and the last."""
-    return np.unique(np.linspace(0, size - 1, min(size, at_most)).round().astype(int)) if size else np.arange(0)
-
-
 def _plain(value: Any) -> Any:
     value = value.item() if isinstance(value, np.generic) else value
     return int(value) if isinstance(value, float) and value.is_integer() else value

@@ -22,6 +22,7 @@ from wdyn.analyses._charts import (
     MatrixThroughTime,
     PointsThroughTime,
 )
+from wdyn.analyses._groups import spaced
 from wdyn.report.static_marks import (
     GROUPS,
     HEIGHT,
@@ -39,7 +40,6 @@ from wdyn.report.static_marks import (
     legend_of,
     path_of,
     scaled,
-    spread_over,
     strokes_of,
     upward,
     word_at,
@@ -109,7 +109,7 @@ def _places(values: Array) -> Array:
     """Places of a line to draw; of one with few values those that it has."""
     there = np.flatnonzero(np.isfinite(values))
     there = there if 2 * len(there) < len(values) else np.arange(len(values))
-    return there[spread_over(len(there), DRAWN_PLACES)]
+    return there[spaced(len(there), DRAWN_PLACES)]
 
 
 def _curves(chart: CurvesThroughTime) -> str:
@@ -141,7 +141,7 @@ def _bars(chart: Bars) -> str:
 
 def _heat_map(chart: HeatMap) -> str:
     values = np.asarray(chart.coloured)
-    values = values[spread_over(len(values), 64)][:, spread_over(values.shape[1], 96)]
+    values = values[spaced(len(values), 64)][:, spaced(values.shape[1], 96)]
     found = extent_of([values])
     if found is None:
         return ""
@@ -157,7 +157,7 @@ def _heat_map(chart: HeatMap) -> str:
 def _matrix(chart: MatrixThroughTime) -> str:
     if not len(chart.steps) or not len(chart.members):
         return ""
-    at = spread_over(len(chart.members), 72)
+    at = spaced(len(chart.members), 72)
     image = pixels(np.asarray(chart.values)[-1][np.ix_(at, at)], chart.low, chart.high, scale="diverging")
     meaning = f"{clip(chart.value_label, 44)}: {number(float(chart.low))} to {number(float(chart.high))}"
     return image_of(image) + axis_labels(f"step {number(int(chart.steps[-1]))}", meaning)
@@ -201,7 +201,7 @@ def _lifelines(chart: Lifelines) -> str:
     sizes, middles = np.asarray(chart.sizes, dtype=np.float64), np.asarray(chart.middles)
     if not sizes.size:
         return ""
-    at = spread_over(len(sizes), DRAWN_TIMES)
+    at = spaced(len(sizes), DRAWN_TIMES)
     across, most = across_of(at.astype(float), 0, max(len(sizes) - 1, 1)), middles[-1] + sizes[:, -1].max() / 2 + 1
     bands = []
     for k, group in enumerate(chart.groups):
@@ -219,7 +219,7 @@ def _dots(xy: Array, groups: Array) -> tuple[tuple[Array, Array], str] | None:
     if limits[0] is None or limits[1] is None:
         return None
     x, y = across_of(xy[:, 0], *limits[0]), upward(xy[:, 1], *limits[1])
-    drawn, shown = [], spread_over(len(xy), DRAWN_DOTS)
+    drawn, shown = [], spaced(len(xy), DRAWN_DOTS)
     for group in np.unique(groups):
         own = [i for i in shown if groups[i] == group and np.isfinite(x[i]) and np.isfinite(y[i])]
         style = f"stroke:{colour_of(int(group))};stroke-width:5;stroke-linecap:round"

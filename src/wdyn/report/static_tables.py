@@ -20,6 +20,7 @@ from wdyn.analyses._charts import (
     PointsThroughTime,
     Table,
 )
+from wdyn.analyses._groups import spaced
 from wdyn.report.words import value_words
 
 ROWS = 12
@@ -116,7 +117,7 @@ def _spread_of(label: str, x: Any, values: Any) -> Gist:
 
 
 def _spread(size: int) -> Any:
-    return np.unique(np.linspace(0, size - 1, min(size, ROWS)).round().astype(int))
+    return spaced(size, ROWS)
 
 
 def _python(value: Any) -> Any:

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from wdyn.analyses._groups import spaced
+
 Array = np.ndarray[Any, np.dtype[Any]]
 
 DRAWN_POINTS = 1_500
@@ -46,5 +48,5 @@ def thin_columns(rows: int, columns: int, cells: int = DRAWN_CELLS) -> Array:
         columns: number of columns there are.
         cells: values to keep at most; 24 columns stay in any case.
     """
-    at_most = min(columns, 240, max(24, cells // max(rows, 1)))
-    return np.unique(np.linspace(0, columns - 1, at_most).round().astype(int)) if columns else np.arange(0)
+    at_most = min(240, max(24, cells // max(rows, 1)))
+    return spaced(columns, at_most)
