@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import shutil
+import struct
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -58,3 +62,30 @@ def lines_page(open_page: Open, *charts: Any, steps: list[int], **options: Any) 
     for place in range(len(charts)):
         lines_drawn(page, f"one-{place}")
     return page
+
+
+def floats(cells: list[str]) -> list[float]:
+    return [float(cell) if cell else float("nan") for cell in cells]
+
+
+def saved(page: Any, chart: str, kind: str) -> Path:
+    """The file that an entry of the chart's menu gives."""
+    figure = page.locator(f"#{chart}")
+    figure.scroll_into_view_if_needed()
+    figure.locator(".save > button").click()
+    with page.expect_download() as download:
+        figure.locator(".menu button", has_text=kind).click()
+    assert figure.locator(".menu").is_hidden()
+    return Path(download.value.path()).rename(Path(download.value.path()).with_name(download.value.suggested_filename))
+
+
+def rows_of(file: Path) -> list[list[str]]:
+    text = file.read_bytes().decode()
+    assert text.endswith("\r\n")
+    return list(csv.reader(io.StringIO(text, newline=""), strict=True))
+
+
+def png_size(file: Path) -> tuple[int, int]:
+    data = file.read_bytes()
+    assert data.startswith(b"\x89PNG")
+    return struct.unpack(">II", data[16:24])  # type: ignore[return-value]
