@@ -79,23 +79,25 @@ def trace(request, tmp_path):
 
 
 def steps_in_force(contents):
-    """Steps in order whose frames are whole, read by nothing of wdyn: a second road to what must be found.
+    """Steps in order whose frames are whole, each with the time of its frame: a second road to what must be found.
+
+    Nothing of wdyn reads here. A step that a resumed recording wrote again has another time.
 
     Args:
         contents: bytes of the segments.
     """
-    found: list[int] = []
+    found: dict[int, float] = {}
     for data in contents:
         at = 0
         while at + 52 <= len(data):
-            magic, kind, _, step, _, length, checksum, _, own = struct.unpack_from("<8sIIqdQIII", data, at)
+            magic, kind, _, step, when, length, checksum, _, own = struct.unpack_from("<8sIIqdQIII", data, at)
             payload = data[at + 52 : at + 52 + length]
             if magic != b"wdynFRM1" or zlib.crc32(data[at : at + 48]) != own or len(payload) < length:
                 break
             if zlib.crc32(payload, zlib.crc32(data[at : at + 40])) != checksum:
                 break
             if kind == 2:
-                found = [each for each in found if each < step] + [step]
+                found = {**{each: then for each, then in found.items() if each < step}, step: when}
             at += 52 + length
     return found
 
@@ -162,7 +164,16 @@ def expected_in(image, model):
     """The steps that the image must have: those of its run file while there is one, else of its segments."""
     if (image / "a.h5").exists():
         return list(range(STEPS + 1))
-    return steps_in_force(segments_of(model, kept=False))
+    return list(steps_in_force(segments_of(model, kept=False)))
+
+
+def promised_by(kept, now):
+    """The steps that no power cut may take: those on the disk that nothing written since has replaced.
+
+    The first version of step 0 is in doubt as long as no step behind it is on the disk: what was lost there may have
+    been its second, which is written when training begins.
+    """
+    return {step for step, when in kept.items() if now.get(step) == when and (step or len(kept) > 1)}
 
 
 @pytest.mark.slow
@@ -179,7 +190,7 @@ def test_a_power_cut_loses_nothing_that_was_synced_and_nothing_wrong_is_taken_fo
         image = tmp_path / f"image{number}"
         model.write(image, rng)
         kept, now = (steps_in_force(segments_of(model, kept=kept)) for kept in (True, False))
-        promised = set(kept) & set(now) if whole is None else set(whole)
+        promised = promised_by(kept, now) if whole is None else set(whole)
         steps, wrong = steps_of(image)
         assert wrong == 0, image
         assert promised <= set(steps)
