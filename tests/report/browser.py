@@ -27,10 +27,10 @@ def made(*charts: Any, layers: dict[str, tuple[int, int]] | None = None) -> byte
 
 
 def picture(page: Any, chart: str) -> str:
-    """The canvas in view, as it is after the next frames."""
+    """The canvas in view, the last of several, as it is after the next frames."""
     page.locator(f"#{chart}").scroll_into_view_if_needed()
     page.wait_for_timeout(120)  # seen, told, drawn: three frames of a busy machine
-    return str(page.locator(f"#{chart} canvas").evaluate("(canvas) => canvas.toDataURL()"))
+    return str(page.locator(f"#{chart} canvas").last.evaluate("(canvas) => canvas.toDataURL()"))
 
 
 def move_slider(page: Any, place: int) -> None:
@@ -89,3 +89,15 @@ def png_size(file: Path) -> tuple[int, int]:
     data = file.read_bytes()
     assert data.startswith(b"\x89PNG")
     return struct.unpack(">II", data[16:24])  # type: ignore[return-value]
+
+
+def written(page: Any, chart: str) -> list[str]:
+    """What a canvas writes when it is drawn anew, in the other theme."""
+    page.evaluate(
+        "() => { const fill = CanvasRenderingContext2D.prototype.fillText; window.written = [];"
+        "CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {"
+        "window.written.push(text); fill.call(this, text, ...place) } }"
+    )
+    page.locator("#theme").click()
+    picture(page, chart)
+    return list(page.evaluate("window.written"))

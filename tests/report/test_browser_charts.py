@@ -19,6 +19,7 @@ from tests.report.browser import (
     rows_of,
     saved,
     table_of,
+    written,
 )
 from wdyn.analyses._charts import (
     Bridge,
@@ -26,7 +27,6 @@ from wdyn.analyses._charts import (
     HeatMap,
     Lifelines,
     Lines,
-    MatrixThroughTime,
 )
 
 playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
@@ -131,44 +131,6 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column(open_pag
     np.testing.assert_allclose([floats(row[1:]) for row in rows], values, atol=1e-5)  # of 65,535 codes over 0.5
 
 
-def test_several_layers_stand_side_by_side_and_a_click_picks_the_layer_too(open_page: Open) -> None:
-    layers = {f"layer{k}": (4, 2) for k in range(8)}
-    steps = np.array([0, 1])
-    heats = [
-        HeatMap("h", steps, np.full((4, 2), k), range(4), "step", "neuron", "v", layer=f"layer{k}") for k in range(8)
-    ]
-    matrices = [
-        MatrixThroughTime("m", steps, np.stack([np.eye(4), np.ones((4, 4))]), [[0], [1], [2], [3]], -1, 1, "c", name)
-        for name in layers
-    ]
-    page = open_page(made(*heats, *matrices, layers=layers))
-    for chart in ("one-0", "one-1"):
-        page.locator(f"#{chart}").get_by_role("button", name="all layers").click()
-    one, two = page.locator("#one-0 .one"), page.locator("#one-1 .one")
-    assert one.locator("h4").all_inner_texts() == [f"layer{k}" for k in range(6)]
-    playwright.expect(page.locator("#one-0 .many-words")).to_contain_text("6 of 8 layers")
-    assert {tuple(each.locator(".ticks span").all_inner_texts()) for each in one.all()} == {("0", "2.5", "5")}
-    pixels = "(canvas) => canvas.toDataURL()"
-    before = two.nth(1).locator("canvas").evaluate(pixels)
-    move_slider(page, 0)
-    page.wait_for_function(
-        "(before) => document.querySelectorAll('#one-1 .one canvas')[1].toDataURL() !== before", arg=before
-    )
-    one.nth(2).scroll_into_view_if_needed()
-    page.wait_for_timeout(120)  # seen, told, drawn
-    plain = one.nth(0).locator("canvas").evaluate(pixels)
-    box = one.nth(2).locator("canvas").bounding_box()
-    one.nth(2).locator("canvas").click(position={"x": box["width"] / 2, "y": 20})
-    playwright.expect(page.locator("#layer")).to_have_value("2")
-    playwright.expect(page.locator("#neuron")).to_have_value("0")
-    assert one.nth(0).locator("canvas").evaluate(pixels) == plain  # neuron 0 of another layer is not marked
-    page.select_option("#layer", label="layer7")
-    playwright.expect(one.locator("h4").last).to_have_text("layer7")
-    page.locator("#one-0").get_by_role("button", name="all layers").click()
-    playwright.expect(page.locator("#one-0 .body canvas")).to_be_visible()
-    assert one.count() == 0
-
-
 def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_page: Open) -> None:
     sizes = np.array([[3, 2], [5, 0], [5, 0]])
     lives = Lifelines("t", np.arange(3), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2)], "What chance gives.", "fc1")
@@ -186,18 +148,6 @@ def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_
     assert table_of(page, "one-0") == [["0", "3", "2"], ["1", "5", "0"], ["2", "5", "0"]]
     assert rows_of(saved(page, "one-0", "CSV"))[0] == ["step", "neurons of group 4", "neurons of group 7"]
     assert png_size(saved(page, "one-0", "PNG"))[0] == round(2 * (box["width"] + 40))
-
-
-def written(page: Any, chart: str) -> list[str]:
-    """What a canvas writes when it is drawn anew, in the other theme."""
-    page.evaluate(
-        "() => { const fill = CanvasRenderingContext2D.prototype.fillText; window.written = [];"
-        "CanvasRenderingContext2D.prototype.fillText = function (text, ...place) {"
-        "window.written.push(text); fill.call(this, text, ...place) } }"
-    )
-    page.locator("#theme").click()
-    picture(page, chart)
-    return list(page.evaluate("window.written"))
 
 
 def test_numbers_in_cells_share_a_decimal_place_and_stand_only_where_they_fit(open_page: Open) -> None:

@@ -26,11 +26,12 @@ function xAxis(data, box) {
   };
 }
 
+// beside other layers it spans what all of them need
 function yAxis(data) {
-  const positive = drawnValues(data).filter((value) => value > 0 && Number.isFinite(value));
-  if (data.y_scale !== "log" || !positive.length) return {type: "linear"};
+  const {common} = data, positive = common ? [common.low, common.high] : drawnValues(data).filter((value) => value > 0 && Number.isFinite(value));
+  if (data.y_scale !== "log" || !positive.length) return {type: "linear", ...(common && {range: padded(common.low, common.high)})};
   const ticks = logTicks(...extremes(positive), {pixels: 220, apart: 26});
-  return {type: "log", tickvals: ticks, ticktext: ticks.map(numberText)};
+  return {type: "log", tickvals: ticks, ticktext: ticks.map(numberText), ...(common && {range: padded(...positive.map(Math.log10))})};
 }
 
 function drawnValues(data) {

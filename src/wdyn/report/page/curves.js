@@ -47,14 +47,14 @@ function decodeCurves(chart, store) {
 
 function drawCurves(view) {
   const {data, canvas, at} = view, width = canvas.parentElement.clientWidth;
-  const context = fitted(canvas, width, CURVE.height), {x} = data, low = Math.min(data.low, 0);
+  const context = fitted(canvas, width, CURVE.height), {x} = data, ends = data.common ?? data, low = Math.min(ends.low, 0), {high} = ends;
   const box = {width: width - CURVE.left - CURVE.right, height: CURVE.height - CURVE.top - CURVE.bottom};
   view.x = (value) => CURVE.left + ((value - x[0]) / (x.at(-1) - x[0] || 1)) * box.width;
-  view.y = (value) => CURVE.top + box.height * (1 - (value - low) / (data.high - low || 1));
+  view.y = (value) => CURVE.top + box.height * (1 - (value - low) / (high - low || 1));
   view.box = null;
   if (!x.some((_, i) => Number.isFinite(data.value(at, i)))) return emptyText(context, width, CURVE.height, "No value at this step.");
   view.box = box;
-  drawCurveAxes(context, view, {low, high: data.high});
+  drawCurveAxes(context, view, {low, high});
   drawCurve(context, view, {of: (i) => data.value(0, i), colour: token("none"), width: 1.4});
   drawCurve(context, view, {of: (i) => data.value(at, i), colour: token("c0"), width: 3});
   drawCurve(context, view, {of: (i) => data.expected(at, i), colour: token("ink"), width: 1.2, dash: [7, 4]}); // on top: where chance gives just this it would be hidden

@@ -22,9 +22,9 @@ function imagesView(body, store) {
       this.recolour();
     },
     recolour() {
-      view.data.colours = shadeColours(view.data.shades);
+      view.data.colours = shadeColours(view.data);
       view.tiles = null;
-      legend.replaceChildren(colourLegend(view.data, true));
+      legend.replaceChildren(colourLegend({...view.data, ...view.data.common}, true));
     },
     update() {
       view.at = nearest(view.data.steps, state.step);
@@ -45,10 +45,10 @@ function decodeImages(chart, store) {
   return {...chart, tiles, height, width, pixels: tiles * height * width, codes: readBlock(store, chart.codes)};
 }
 
-// one colour per shade, and the last of 256 for "no value"
-function shadeColours(shades) {
-  const table = colourTable(255, true);
-  return Array.from({length: 256}, (_, code) => (code === 255 ? table[255] : table[Math.round((Math.min(code, shades - 1) / (shades - 1)) * 254)]));
+// one colour per shade, and the last of 256 for "no value"; beside other layers on the scale of all
+function shadeColours({shades, low, high, common = {low, high}}) {
+  const table = colourTable(255, true), share = (code) => (low + ((high - low) * Math.min(code, shades - 1)) / (shades - 1) - common.low) / (common.high - common.low);
+  return Array.from({length: 256}, (_, code) => (code === 255 ? table[255] : table[Math.round(share(code) * 254)]));
 }
 
 function channelWords({tiles, channels, channel_count: count}) {

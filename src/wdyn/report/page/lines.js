@@ -42,7 +42,7 @@ function decodeLines(chart, store) {
   const place = (value) => (chart.x_scale === "log" && value <= 0 ? positive / 2 : value);
   return {
     ...chart, x, overSteps, positive, place, drawn: Array.from(x, place),
-    ofLayers: chart.lines.some((line) => index.layers.includes(line.label)),
+    ofLayers: chart.layer === null && chart.lines.some((line) => index.layers.includes(line.label)),
     lines: chart.lines.map((line) => ({...line, values: values(line.values)})),
     bands: chart.bands.map((band) => ({...band, low: values(band.low), high: values(band.high), line: chart.lines.findIndex((line) => line.label === band.label)})),
     reference: chart.reference.map((line) => ({...line, values: line.values !== null && typeof line.values === "object" ? values(line.values) : line.values})),
