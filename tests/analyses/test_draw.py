@@ -166,7 +166,7 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column_and_cell
 
 def test_bands_of_groups_are_as_wide_as_they_have_neurons() -> None:
     sizes = np.array([[3, 2], [5, 0]])
-    chart = Lifelines("t", np.array([0, 9]), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2)], "caption", "fc1")
+    chart = Lifelines("t", np.array([0, 9]), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2, 0.5)], "caption", "fc1")
     ax = draw(chart)
     bands = [each.get_paths()[0].get_extents() for each in ax.collections]
     first, second, bridge = (each for each in bands if each.width > 0)

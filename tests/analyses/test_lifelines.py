@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tests.reference import graph as reference
 from wdyn.analyses._charts import Bridge, HeatMap, Lifelines, Table
 from wdyn.analyses._groups import persistent
-from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines, shared_by_chance
+from wdyn.analyses._lifelines import Event, counts, lifeline_charts, lifelines, overlap_by_chance, shared_by_chance
 
 
 def history(*steps: str) -> np.ndarray:
@@ -70,6 +70,13 @@ def test_overlap_by_chance_agrees_with_all_subsets(case: tuple[int, int, int, in
     assert_allclose(shared_by_chance(*case), reference.shared_by_chance(*case), rtol=1e-14)
 
 
+@pytest.mark.parametrize("case", [(3, 4, 8), (3, 3, 7), (5, 5, 6)])
+def test_mean_overlap_by_chance_agrees_with_all_subsets(case: tuple[int, int, int]) -> None:
+    size, other, everyone = case  # a mean of counts is the sum of the chances of at least 1, 2, and so on
+    mean = sum(reference.shared_by_chance(shared, *case) for shared in range(1, min(size, other) + 1))
+    assert_allclose(overlap_by_chance(size, other, everyone), mean, rtol=1e-14)
+
+
 def test_counts_add_up() -> None:
     events = [Event(1, "birth", (), (0,), 2, np.nan), Event(1, "birth", (), (1,), 2, np.nan)]
     assert_array_equal(counts(events, 3), [[0] * 4, [2, 0, 0, 0], [0] * 4])
@@ -78,13 +85,14 @@ def test_counts_add_up() -> None:
 def test_charts_show_sizes_members_and_events() -> None:
     members, neurons = history("aaabb.", "aaaaa."), np.array([0, 2, 4, 6, 8, 10])
     events = lifelines(members, np.array([6, 6]))
-    lives, who, table = lifeline_charts("fc", np.array([0, 9]), members, neurons=neurons, events=events)
+    live = np.array([5, 6])
+    lives, who, table = lifeline_charts("fc", np.array([0, 9]), members, neurons=neurons, live=live, events=events)
     assert isinstance(lives, Lifelines)
     assert isinstance(who, HeatMap)
     assert isinstance(table, Table)
     assert_array_equal(lives.groups, [0, 1])
     assert_array_equal(lives.sizes, [[3, 2], [5, 0]])
-    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2)]
+    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2, by_chance=2 * 5 / 6)]
     assert who.rows == [0, 2, 4, 6, 8]
     assert_array_equal(who.values[:, 0], [0, 0, 0, 1, 1])
     assert table.columns["event"] == ["merge"]
@@ -93,14 +101,17 @@ def test_charts_show_sizes_members_and_events() -> None:
 
 
 def test_no_group_no_chart() -> None:
-    assert lifeline_charts("fc", np.arange(2), np.full((2, 3), -1), neurons=np.arange(3), events=[]) == []
+    assert (
+        lifeline_charts("fc", np.arange(2), np.full((2, 3), -1), neurons=np.arange(3), live=np.full(2, 3), events=[])
+        == []
+    )
 
 
 def test_groups_that_exchange_neurons_lie_beside_each_other_in_lanes_of_their_own() -> None:
     members = history("aabbccdd", "aabbccaa")
-    lives = lifeline_charts("fc", np.arange(2), members, neurons=np.arange(8), events=[])[0]
+    lives = lifeline_charts("fc", np.arange(2), members, neurons=np.arange(8), live=np.full(2, 8), events=[])[0]
     assert isinstance(lives, Lifelines)
     assert_array_equal(lives.groups, [0, 3, 1, 2])
-    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2)]
+    assert lives.bridges == [Bridge(at=1, before=1, after=0, neurons=2, by_chance=2 * 4 / 8)]
     half = lives.sizes.max(axis=0) / 2
     assert (np.diff(lives.middles) > half[1:] + half[:-1]).all()

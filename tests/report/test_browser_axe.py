@@ -29,7 +29,7 @@ def every_kind() -> bytes:
     names = HeatMap("κ", np.arange(2), np.eye(2), ["a", "b"], "run", "run", "κ", diverging=True, columns=["a", "b"])
     many = Lines("many", np.arange(3), {f"run {i}": np.arange(3) + i for i in range(12)}, "step", "y")
     sizes = np.array([[3, 2], [5, 0]])
-    lives = Lifelines("Lives", np.array([0, 9]), np.array([0, 1]), sizes, [Bridge(1, 1, 0, 2)], "caption", "fc1")
+    lives = Lifelines("Lives", np.array([0, 9]), np.array([0, 1]), sizes, [Bridge(1, 1, 0, 2, 0.5)], "caption", "fc1")
     pixels = np.random.default_rng(1).normal(size=(1, 12, 1, 2, 2))
     images = ImagesThroughTime(
         "Images", np.array([9]), pixels, np.arange(12), np.zeros((12, 1), dtype=np.int64), 1, 2.0, "weight", "", "fc1"

@@ -133,7 +133,9 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column(open_pag
 
 def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_page: Open) -> None:
     sizes = np.array([[3, 2], [5, 0], [5, 0]])
-    lives = Lifelines("t", np.arange(3), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2)], "What chance gives.", "fc1")
+    lives = Lifelines(
+        "t", np.arange(3), np.array([4, 7]), sizes, [Bridge(1, 1, 0, 2, 10 / 8)], "What chance gives.", "fc1"
+    )
     page = open_page(made(lives))
     page.locator("#one-0").scroll_into_view_if_needed()
     playwright.expect(page.locator("#one-0 .note")).to_have_text("What chance gives.")
@@ -142,7 +144,11 @@ def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_
     tip = page.locator("#tip")
     playwright.expect(tip).to_contain_text("group 4, step 1")
     there = "there from the first shown step, still there at the last"
-    assert tip.inner_text().split("\n")[1:] == ["neurons: 5", there, "2 came from group 7"]
+    assert tip.inner_text().split("\n")[1:] == [
+        "neurons: 5",
+        there,
+        "2 came from group 7; by chance groups of these sizes share 1.25",
+    ]
     page.mouse.move(box["x"] + 36, box["y"] + 170)
     playwright.expect(tip).to_contain_text("there from the first shown step, last seen at step 0")
     assert table_of(page, "one-0") == [["0", "3", "2"], ["1", "5", "0"], ["2", "5", "0"]]

@@ -147,7 +147,7 @@ def test_weights_of_layers_as_images_have_one_scale(open_page: Open) -> None:
 
 def test_groups_do_not_compare_between_layers_and_a_caption_of_all_stands_once(open_page: Open) -> None:
     lives = [
-        Lifelines("t", np.arange(3), np.array([4, 7]), np.ones((3, 2), int), [Bridge(1, 1, 0, 1)], "Of all.", name)
+        Lifelines("t", np.arange(3), np.array([4, 7]), np.ones((3, 2), int), [Bridge(1, 1, 0, 1, 0.5)], "Of all.", name)
         for name in TWO
     ]
     kinds = [

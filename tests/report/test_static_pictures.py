@@ -54,7 +54,7 @@ def of_every_kind(name: str, rng: np.random.Generator, size: int = 300) -> list[
         PointsThroughTime(name, steps, xy, np.arange(size), groups, name, name, name),
         graph,
         CurvesThroughTime(name, steps, np.arange(300), xy[..., 0], xy[..., 1], name, name, name, name),
-        Lifelines(name, steps, np.arange(16), rng.integers(1, 9, (60, 16)), [Bridge(1, 0, 1, 2)], name, name),
+        Lifelines(name, steps, np.arange(16), rng.integers(1, 9, (60, 16)), [Bridge(1, 0, 1, 2, 0.5)], name, name),
         ImagesThroughTime(
             name, steps[:1], rng.normal(size=(1, size, 1, 28, 28)), np.arange(size), np.zeros((size, 1), int), 1, 1.0,
             name, name, name,

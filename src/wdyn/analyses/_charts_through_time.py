@@ -139,12 +139,21 @@ class GraphThroughTime:
 
 
 class Bridge(NamedTuple):
-    """Neurons that go from one group to another: `at` is the later step's position, the groups are positions."""
+    """Neurons that go from one group to another.
+
+    Attributes:
+        at: the later step's position.
+        before: position of the group they were in.
+        after: position of the group they are in now.
+        neurons: how many they are.
+        by_chance: how many random groups of the same sizes share on average.
+    """
 
     at: int
     before: int
     after: int
     neurons: int
+    by_chance: float
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,10 @@ def _of_layer(result: Clusters, j: int, layer: str) -> list[Chart]:
         f"Largest groups at step {result.shown[-1]}", layer, members[-1], neurons=neurons,
         stability=result.last_stability[layer], by_chance=float(result.last_stability_by_chance[j]),
     )  # fmt: skip
-    return [largest, *lifeline_charts(layer, result.shown, members, neurons=neurons, events=result.events[layer])]
+    lives = lifeline_charts(
+        layer, result.shown, members, neurons=neurons, live=result.live[:, j], events=result.events[layer]
+    )
+    return [largest, *lives]
 
 
 def _lines(result: Clusters, title: str, values: Array, label: str) -> Lines:

@@ -91,6 +91,11 @@ def shared_by_chance(shared: int, size: int, other: int, everyone: int) -> float
     return ways / comb(everyone, other)
 
 
+def overlap_by_chance(size: int, other: int, everyone: int) -> float:
+    """Members that two random groups have in common on average (hypergeometric); arguments as above."""
+    return size * other / everyone
+
+
 def _backward(before: Array, after: Array, at: int, everyone: int) -> list[Event]:
     """Births and merges."""
     events = []
@@ -121,7 +126,7 @@ def _linked(members: Array, labels: Array) -> tuple[list[int], list[int], list[i
 
 
 def lifeline_charts(
-    layer: str, shown: Array, members: Array, *, neurons: Array, events: Sequence[Event]
+    layer: str, shown: Array, members: Array, *, neurons: Array, live: Array, events: Sequence[Event]
 ) -> list[Chart]:
     """Sizes of the largest groups through time, who is in which group, and what happened to the groups.
 
@@ -130,6 +135,7 @@ def lifeline_charts(
         shown: (T,) int64 steps.
         members: (T, n) int64 as for `lifelines`.
         neurons: (n,) int64 numbers of the neurons.
+        live: (T,) int64 as for `lifelines`.
         events: from `lifelines`.
 
     Returns:
@@ -137,14 +143,14 @@ def lifeline_charts(
     """
     if members.max(initial=-1) < 0:
         return []
-    return [_bands(layer, shown, members), _who(layer, shown, neurons, members), _table(layer, shown, events)]
+    return [_bands(layer, shown, members, live), _who(layer, shown, neurons, members), _table(layer, shown, events)]
 
 
-def _bands(layer: str, shown: Array, members: Array) -> Lifelines:
+def _bands(layer: str, shown: Array, members: Array, live: Array) -> Lifelines:
     names = np.unique(members[members >= 0])
     sizes = (members[:, :, None] == names).sum(axis=1)  # (T, K)
     largest = np.sort(np.lexsort((names, -sizes.max(axis=0)))[:DRAWN_GROUPS])
-    bridges = _bridges(members, names[largest].tolist())
+    bridges = _bridges(members, live, names[largest].tolist())
     order = _beside(len(largest), bridges)
     place = {k: i for i, k in enumerate(order)}
     return Lifelines(
@@ -164,14 +170,17 @@ def _bands(layer: str, shown: Array, members: Array) -> Lifelines:
     )
 
 
-def _bridges(members: Array, names: Sequence[int]) -> list[Bridge]:
+def _bridges(members: Array, live: Array, names: Sequence[int]) -> list[Bridge]:
     """Where a group goes on under another number: merges and splits."""
     found = []
     for at in range(1, len(members)):
+        everyone = int(live[at - 1 : at + 1].max())
         for after in sorted(set(members[at].tolist()) & set(names)):
-            before, shared, _ = _linked(members[at] == after, members[at - 1])
-            pairs = [(name, n) for name, n in zip(before, shared, strict=True) if name != after and name in names]
-            found += [Bridge(at, names.index(name), names.index(after), n) for name, n in pairs]
+            own = members[at] == after
+            for name, shared, size in zip(*_linked(own, members[at - 1]), strict=True):
+                if name != after and name in names:
+                    by_chance = overlap_by_chance(int(own.sum()), size, everyone)
+                    found.append(Bridge(at, names.index(name), names.index(after), shared, by_chance))
     return found
 
 

@@ -167,7 +167,7 @@ def _lifelines(chart: Lifelines, blocks: Blocks) -> tuple[str, ChartData]:
     return "lifelines", {
         "steps": plain(np.asarray(chart.steps)), "groups": plain(np.asarray(chart.groups)), "caption": chart.caption,
         "sizes": blocks.add(sizes, delta=True), "middles": plain(chart.middles),
-        "bridges": [list(map(int, each)) for each in chart.bridges],
+        "bridges": [[*map(int, each[:4]), float(f"{each.by_chance:.3g}")] for each in chart.bridges],
     }  # fmt: skip
 
 

@@ -93,7 +93,7 @@ function pickBand(view, x, y) {
   const k = data.groups.findIndex((_, at) => Math.abs(view.y(data.middles[at]) - y) <= Math.max(3, view.y(sizeOf(data, t, at) / 2) - LIFE.top));
   if (!(t >= 0 && t < data.steps.length) || k < 0 || !sizeOf(data, t, k)) return null;
   const met = data.bridges.filter(([at, before, after]) => at === t && (before === k || after === k));
-  const words = met.map(([, before, after, neurons]) => `${neurons} ${before === k ? "went on to" : "came from"} group ${data.groups[before === k ? after : before]}`);
+  const words = met.map(([, before, after, neurons, byChance]) => `${neurons} ${before === k ? "went on to" : "came from"} group ${data.groups[before === k ? after : before]}; by chance groups of these sizes share ${numberText(byChance)}`);
   return {neuron: null, lines: [`group ${data.groups[k]}, step ${wholeNumber(data.steps[t])}`, `neurons: ${sizeOf(data, t, k)}`, lifeWords(data, k), ...words]};
 }
 
