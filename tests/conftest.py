@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 from collections.abc import Iterator
 
@@ -15,6 +16,8 @@ import pytest
 if "PYTEST_XDIST_WORKER" not in os.environ:  # what takes long to simulate is kept for this session's processes alone
     _kept = tempfile.TemporaryDirectory(prefix="wdyn-tests-")
     os.environ["WDYN_CACHE"] = _kept.name
+# a shell's background job is deaf to Ctrl-C, and so would be all that is started here, also what tests interrupt
+signal.signal(signal.SIGINT, signal.default_int_handler)
 REQUIRE_ALL = os.environ.get("WDYN_REQUIRE_ALL") == "1"
 
 

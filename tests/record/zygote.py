@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -70,6 +71,7 @@ def serve(log: str) -> None:
     from tests.record import children
 
     children.warm_up()
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup all would be deaf to it
     requests, answers = os.fdopen(os.dup(0)), os.fdopen(os.dup(1), "w")
     said = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     for into, source in ((0, os.open(os.devnull, os.O_RDONLY)), (1, said), (2, said)):
