@@ -1,4 +1,4 @@
-"""UMAP compiles for several seconds in each process, so these tests share it and use few, small layers."""
+"""Loading UMAP takes seconds in each process, so these tests share it and use few, small layers."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from tests.analyses.memory_run import MemoryRun
 from tests.make_run import make_run
 from wdyn.analyses._charts import Lines, PointsThroughTime
 from wdyn.analyses._paths import gather
+from wdyn.analyses._umap_library import library
 from wdyn.analyses.umap import ANALYSIS, Mode, charts, compute, layout
 from wdyn.errors import MisuseError
 
@@ -160,3 +161,24 @@ def test_a_second_time_needs_no_layout(
             assert_array_equal(again.motion_shuffled[:, 0], first.motion_shuffled[:, 0])
         with pytest.raises(TypeError):
             compute(run, seed=2)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mode", MODES)
+def test_what_was_compiled_is_kept_for_the_next_process(rng: np.random.Generator, mode: Mode) -> None:
+    layout(gather(MemoryRun({"fc": clumps(rng, 3)}), "fc"), seed=0, mode=mode)
+    compiled = [each for each in vars(library()).values() if getattr(each, "signatures", None)]
+    own = [each for each in compiled if each.__module__.startswith("umap")]
+    assert {"smooth_knn_dist", "compute_membership_strengths"} <= {each.__name__ for each in own}
+    for each in own:
+        assert len(each.signatures) == 1  # kept under one name: two processes may write it at the same time
+        assert list(Path(each.stats.cache_path).glob(f"*.{each.__name__}-*.nbc"))
+
+
+@pytest.mark.slow
+def test_where_nothing_can_be_kept_it_is_compiled_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise RuntimeError("cannot cache function: no locator available")
+
+    monkeypatch.setattr(type(library().smooth_knn_dist), "enable_caching", refuse)
+    assert library.__wrapped__() is library()

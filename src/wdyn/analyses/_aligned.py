@@ -10,9 +10,8 @@ out nearly as calm: 1.6 times the motion for steps in random order, where it is 
 from __future__ import annotations
 
 import functools
-import warnings
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +19,7 @@ from wdyn.analyses._charts import Array
 from wdyn.analyses._embedding import MIN_DIST, near
 from wdyn.analyses._paths import Paths
 from wdyn.analyses._principal import principal
+from wdyn.analyses._umap_library import library
 
 FEWEST = 10
 """Distinct neurons that a picture needs at some step; among fewer there are no neighbourhoods to speak of."""
@@ -113,8 +113,10 @@ def _graphs(points: Array, tracks: Array) -> list[Graph]:
         lists = [_nearest(points[tracks[t, steps[t]]]) for t in alike]
         nearest = np.concatenate([found + i * size for i, (found, _) in enumerate(lists)])
         distance = np.concatenate([found for _, found in lists])
-        make = _library().fuzzy_simplicial_set
-        together = make(nearest, nearest.shape[1], None, "cosine", knn_indices=nearest, knn_dists=distance)[0]
+        make = library().fuzzy_simplicial_set
+        together = make(  # asked for as UMAP itself does, so that both use what was compiled once
+            nearest, nearest.shape[1], None, "cosine", knn_indices=nearest, knn_dists=distance, return_dists=False
+        )[0]
         for i, t in enumerate(alike):
             own = slice(i * size, (i + 1) * size)
             block = together[own, own].tocoo()
@@ -152,7 +154,7 @@ def _settled(places: Array, graph: Graph, tied: Array, rng: np.random.Generator)
         return places
     together = np.append(places, places[tied], axis=0)
     state = rng.integers(-(2**31) + 1, 2**31 - 1, 3)
-    _library().optimize_layout_euclidean(
+    library().optimize_layout_euclidean(
         together, together, head, tail, EPOCHS, count, weight.max() / weight, *_curve(), state,
         initial_alpha=RATE, negative_sample_rate=REPULSIONS, move_other=False,
     )  # fmt: skip
@@ -162,14 +164,5 @@ def _settled(places: Array, graph: Graph, tied: Array, rng: np.random.Generator)
 @functools.cache
 def _curve() -> tuple[float, float]:
     """UMAP's a and b: attraction and repulsion balance near MIN_DIST."""
-    a, b = _library().find_ab_params(1.0, MIN_DIST)
+    a, b = library().find_ab_params(1.0, MIN_DIST)
     return float(a), float(b)
-
-
-@functools.cache
-def _library() -> Any:
-    """umap-learn's own parts, loaded when first needed."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)  # for ParametricUMAP alone
-        from umap import umap_
-    return umap_

@@ -10,6 +10,7 @@ import numpy as np
 from wdyn.analyses._charts import Array
 from wdyn.analyses._embedding import MIN_DIST, NEIGHBOURS
 from wdyn.analyses._paths import Paths
+from wdyn.analyses._umap_library import library
 
 LIST = NEIGHBOURS + 3  # a point itself, its neuron's previous and next position, neighbours of the same step
 EPOCHS = 200
@@ -102,12 +103,9 @@ def joint(paths: Paths, start: Array, *, seed: int) -> Array:
     """
     near = neighbours(paths)
     with warnings.catch_warnings():
-        # we place no further points and draw no ParametricUMAP, which is what these two are about
+        # for placing further points, which we do not
         warnings.filterwarnings("ignore", r"precomputed_knn\[2\]", UserWarning)
-        warnings.filterwarnings("ignore", "Tensorflow not installed", ImportWarning)
-        from umap import UMAP
-
-        model = UMAP(
+        model = library().UMAP(
             n_neighbors=LIST,
             min_dist=MIN_DIST,
             n_epochs=EPOCHS,
