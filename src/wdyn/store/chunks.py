@@ -34,7 +34,7 @@ def compress(block: Array) -> bytes:
     """
     planes = np.ascontiguousarray(np.ascontiguousarray(block).reshape(-1).view(np.uint8).reshape(-1, block.itemsize).T)
     values, shuffled = block[0].size, planes.reshape(-1)
-    # Where nothing precedes a stream, levels 1 and 2 of ISA-L 2.32.1 hash an address of memory in place of byte 3
+    # Where nothing precedes a stream, levels 1 and 2 of ISA-L 2.32.1 hash an address of memory, not its third byte
     # (.write_first_byte in igzip_icf_body_h1_gr_bt.asm), and so find other matches now and then. So every stream here
     # knows the byte before it, and the first byte of a chunk is stored by itself.
     parts = [_ZLIB, _ONE, shuffled[:1].tobytes()]
