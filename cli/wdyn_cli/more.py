@@ -8,12 +8,15 @@ import click
 
 
 def say_more(report: Path, *, html: bool, tables: bool) -> None:
-    """Size and largest parts of a page, and where its tables are."""
+    """Size and largest parts of a page, where its tables are, and that older ones beside it are not its own."""
     if html:
         from wdyn.report.sizes import size_words
 
         click.echo(f"{report}: {size_words(report.read_bytes())}", err=True)
-    if tables:
-        from wdyn.report.csv_tables import tables_folder
+    from wdyn.report.csv_tables import tables_folder
 
-        click.echo(f"tables: {tables_folder(report)}", err=True)
+    folder = tables_folder(report)
+    if tables:
+        click.echo(f"tables: {folder}", err=True)
+    elif folder.is_dir():
+        click.echo(f"{folder}: tables of an earlier report; --tables makes them anew", err=True)

@@ -105,6 +105,9 @@ def test_the_size_of_a_page_and_the_place_of_its_tables_are_said_on_stderr(run_f
     assert "MB; largest: chart library" in done.stderr
     assert "tables: reports/a-tables" in done.stderr
     assert Path("reports/a-tables/metrics.csv").read_text().startswith("run,step,layer,neuron,index,metric,value\n")
+    assert "--tables" not in done.stderr
+    again = call("analyze", run_file, "--only", "metrics")
+    assert "reports/a-tables: tables of an earlier report; --tables makes them anew" in again.stderr
 
 
 def test_analyze_writes_pdf(run_file: Path) -> None:

@@ -103,3 +103,18 @@ def test_after_printing_only_what_is_seen_is_drawn_at_each_step(open_page: Open)
     move_slider(page, 0)
     page.wait_for_timeout(100)
     assert drawn(page) == before
+
+
+def test_on_paper_tables_are_as_wide_as_the_page_and_legible(open_page: Open) -> None:
+    """The one with too many columns has each row as a list of headings and values."""
+    some = Table("some", {f"a heading of many words {k}": [0.12345678] for k in range(10)})
+    many = Table("many", {f"heading {k}": [k] for k in range(17)})
+    page = open_page(made(some, many), viewport={"width": 718, "height": 900})  # A4 within Chromium's margins
+    page.emulate_media(media="print")
+    for table in (page.locator("#one-0 table"), page.locator("#one-1 table")):
+        assert table.evaluate("(table) => table.scrollWidth <= table.parentElement.clientWidth")
+        assert table.evaluate("(table) => parseFloat(getComputedStyle(table).fontSize)") >= 11
+    last = page.locator("#one-1 td").last
+    assert last.evaluate("(cell) => getComputedStyle(cell, '::before').content") == '"heading 16"'
+    assert page.locator("#one-1 thead").is_hidden()
+    assert page.locator("#one-0 thead").is_visible()

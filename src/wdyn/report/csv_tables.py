@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import warnings
 from collections.abc import Iterable, Sequence
@@ -12,6 +13,7 @@ from wdyn.analyses._spec import TIDY_COLUMNS, tidy_rows
 from wdyn.report.sections import Section
 from wdyn.report.write import replacing
 
+MANIFEST = ".written-by-wdyn"  # checksum and name of each table of the last report, so that it can be told from others
 FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -22,6 +24,9 @@ def tables_folder(report: Path) -> Path:
 
 def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Path]) -> list[Path]:
     """Write `<analysis>.csv` for each analysis that has a result.
+
+    What an earlier report wrote there and this one does not have is removed, unless somebody changed it since; no other
+    file is touched.
 
     Args:
         report: path of the report they belong to.
@@ -47,7 +52,37 @@ def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Pa
         with replacing(path, keep=keep) as write:
             write(table)
         written.append(path)
+    _remove_older(tables_folder(report), written)
+    _note(tables_folder(report) / MANIFEST, written, keep=keep)
     return written
+
+
+def _remove_older(folder: Path, written: Sequence[Path]) -> None:
+    for checksum, name in _noted(folder / MANIFEST):
+        path = folder / name
+        if path in written or path.parent != folder or not path.is_file():
+            continue
+        if _checksum(path) == checksum:
+            path.unlink()
+        else:
+            warnings.warn(f"{path}: not of this report, but changed since it was written, so it stays", stacklevel=4)
+
+
+def _noted(manifest: Path) -> list[tuple[str, str]]:
+    """Checksums and names; none where there is no manifest."""
+    lines = manifest.read_text("utf-8", "replace").splitlines() if manifest.is_file() else []
+    return [(checksum, name) for checksum, space, name in (line.partition("  ") for line in lines) if name]
+
+
+def _note(manifest: Path, written: Sequence[Path], *, keep: Sequence[Path]) -> None:
+    if not written and not manifest.exists():
+        return  # no folder for nothing
+    with replacing(manifest, keep=keep) as write:
+        write("".join(f"{_checksum(path)}  {path.name}\n" for path in written).encode())
+
+
+def _checksum(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _table(section: Section) -> bytes:
