@@ -8,9 +8,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.test_groups import MODES, as_sets, distances
 from tests.reference import linkage as reference
-from wdyn.analyses._group_chance import MOST_SIMULATED, chance_heights, lowest_joins
+from wdyn.analyses._group_chance import MOST_SIMULATED, chance_heights
 from wdyn.analyses._grouping import groups_at, prominent
 from wdyn.analyses._groups import FALSE_CLAIM, Mode, chance_distance, cosines, merge_tree
+from wdyn.analyses._lowest_joins import TOGETHER, lowest_joins
 from wdyn.analyses._neurons import unit_rows
 
 
@@ -23,12 +24,19 @@ def bundle(rng: np.random.Generator, centre: np.ndarray, count: int, spread: flo
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_lowest_joins_agree_with_linkage_by_definition(rng: np.random.Generator, mode: Mode) -> None:
-    rows = rng.normal(size=(11, 3))
-    joins = reference.average_linkage(distances(rows, mode))
-    expected = [min(height for height, members in joins if len(members) >= size) for size in range(2, 12)]
+@pytest.mark.parametrize("shape", [(2, 3), (3, 2), (11, 3), (TOGETHER + 1, 5)])
+def test_lowest_joins_agree_with_linkage_by_definition(
+    rng: np.random.Generator, mode: Mode, shape: tuple[int, int]
+) -> None:
+    layers = [rng.normal(size=shape) for _ in range(5)]
+    trees = [reference.average_linkage(distances(rows, mode)) for rows in layers]
+    expected = [
+        [min(height for height, members in joins if len(members) >= size) for size in range(2, shape[0] + 1)]
+        for joins in trees
+    ]
+    found = lowest_joins(np.stack([cosines(unit_rows(rows)) for rows in layers]), mode)
     # ours updates means step by step instead of averaging all pairs anew
-    assert_allclose(lowest_joins(merge_tree(cosines(unit_rows(rows)), mode)), expected, rtol=1e-12)
+    assert_allclose(found, expected, rtol=1e-12)
 
 
 def test_groups_chosen_are_the_best_of_all_choices(rng: np.random.Generator) -> None:

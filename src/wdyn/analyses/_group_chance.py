@@ -9,7 +9,8 @@ import numpy as np
 
 from wdyn.analyses._cache import remembered
 from wdyn.analyses._charts import Array
-from wdyn.analyses._groups import FALSE_CLAIM, ROUNDING, Mode, chance_distance, cosines, merge_tree
+from wdyn.analyses._groups import FALSE_CLAIM, ROUNDING, Mode, chance_distance
+from wdyn.analyses._lowest_joins import lowest_joins
 
 MOST_SIMULATED = 320
 """Neurons up to which trees of random layers are grown; in larger layers a group is held against pairs."""
@@ -17,6 +18,7 @@ MOST_SIMULATED = 320
 DRAWS = 3000  # random layers of up to 64 neurons; fewer in larger ones
 FEWEST_DRAWS = 600
 NUMBERS = 192_000  # draws * neurons
+AT_ONCE = 2**18  # cosines, which the processor then keeps at hand
 CUBE_INPUTS = 32  # below, weights drawn from a cube show more aligned neurons than uniform directions do
 SEED = 1
 EDGE = 0.05  # share of the random layers that each size's tail is read from
@@ -98,19 +100,6 @@ def carried_over(heights: Array, inputs: int, part: int) -> Array:
     return np.asarray(2.0 * betaincinv(half, half, betainc(whole, whole, heights / 2)))
 
 
-def lowest_joins(tree: Array) -> Array:
-    """Lowest height at which at least so many rows are together.
-
-    Args:
-        tree: (N - 1, 4) from `merge_tree`.
-
-    Returns:
-        (N - 1,) float64 for sizes 2 to N, rising.
-    """
-    largest = np.maximum.accumulate(tree[:, 3])
-    return np.asarray(tree[np.searchsorted(largest, np.arange(2, len(tree) + 2)), 2])
-
-
 def _next_size(count: int) -> int:
     """The smallest number of neurons that is simulated and no smaller."""
     step = 1 << max(0, count.bit_length() - 4)
@@ -127,14 +116,16 @@ def _simulated(count: int, inputs: int) -> dict[str, Array]:
     """The fields of `Null` for both modes, from the same draws."""
     rng = np.random.default_rng(SEED)
     draws = int(np.clip(NUMBERS // count, FEWEST_DRAWS, DRAWS))
+    at_once = max(AT_ONCE // count**2, 1)
     joins: dict[Mode, list[Array]] = {"ray": [], "line": []}
     for draw in (_uniform, _cube) if inputs < CUBE_INPUTS else (_uniform,):
-        layers = np.empty((len(joins), draws, count - 1))
-        for number in range(draws):
-            cosine = draw(count, inputs, rng)
-            layers[:, number] = [lowest_joins(merge_tree(cosine, mode)) for mode in joins]
-        for mode, heights in zip(joins, layers, strict=True):
-            joins[mode].append(heights)
+        found: dict[Mode, list[Array]] = {mode: [] for mode in joins}
+        for done in range(0, draws, at_once):
+            cosine = draw(min(at_once, draws - done), count, inputs, rng)
+            for mode in joins:
+                found[mode].append(lowest_joins(cosine, mode))
+        for mode, heights in found.items():
+            joins[mode].append(np.concatenate(heights))
     nulls = {mode: _fitted(each) for mode, each in joins.items()}
     return {
         f"{mode}_{name}": np.asarray(value) for mode, null in nulls.items() for name, value in null._asdict().items()
@@ -153,20 +144,26 @@ def _fitted(joins: list[Array]) -> Null:
     return Null(edge, slope, min(_level((edge - each[fitted:]) / slope) for each in logs))
 
 
-def _uniform(count: int, inputs: int, rng: np.random.Generator) -> Array:
-    """(N, N) cosines of random directions."""
+def _uniform(layers: int, count: int, inputs: int, rng: np.random.Generator) -> Array:
+    """(layers, N, N) cosines of random directions."""
     if inputs <= count:
-        rows = rng.standard_normal((count, inputs))
-    else:  # the triangular factor of as many normal rows (Bartlett 1933) has their inner products
-        rows = np.tril(rng.standard_normal((count, count)), -1)
-        np.fill_diagonal(rows, np.sqrt(rng.chisquare(inputs - np.arange(count))))
-    return cosines(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+        return _cosines(rng.standard_normal((layers, count, inputs)))
+    # the triangular factor of as many normal rows (Bartlett 1933) has their inner products
+    rows = np.empty((layers, count, count))
+    for each in rows:
+        rng.standard_normal(out=each)
+        np.fill_diagonal(each, np.sqrt(rng.chisquare(inputs - np.arange(count))))
+    return _cosines(np.tril(rows))
 
 
-def _cube(count: int, inputs: int, rng: np.random.Generator) -> Array:
-    """(N, N) cosines of weights uniform in a cube, as most initializations draw them."""
-    rows = rng.uniform(-1, 1, size=(count, inputs))
-    return cosines(rows / np.linalg.norm(rows, axis=1, keepdims=True))
+def _cube(layers: int, count: int, inputs: int, rng: np.random.Generator) -> Array:
+    """(layers, N, N) cosines of weights uniform in a cube, as most initializations draw them."""
+    return _cosines(rng.uniform(-1, 1, size=(layers, count, inputs)))
+
+
+def _cosines(rows: Array) -> Array:
+    rows /= np.linalg.norm(rows, axis=2, keepdims=True)
+    return np.asarray(np.clip(rows @ rows.swapaxes(1, 2), -1.0, 1.0))
 
 
 def _level(shortfall: Array) -> float:
