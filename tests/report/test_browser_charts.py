@@ -131,6 +131,19 @@ def test_colours_of_a_map_can_be_measured_from_the_level_of_each_column(open_pag
     np.testing.assert_allclose([floats(row[1:]) for row in rows], values, atol=1e-5)  # of 65,535 codes over 0.5
 
 
+def test_of_a_lone_step_what_chance_gives_is_seen_too_and_without_a_value_no_axes_are_drawn(open_page: Open) -> None:
+    at, band = np.array([5]), {"a": (np.array([0.5]), np.array([1.5]))}
+    chart = Lines("t", at, {"a": np.array([1.0])}, "step", "y", band, {"bound": 2.0})
+    nothing = Lines("t", np.arange(3), {"a": np.full(3, np.nan)}, "step", "y")
+    page = lines_page(open_page, chart, steps=[5])
+    playwright.expect(page.locator("#one-0 .scatterlayer .points path")).to_have_count(4)
+    assert page.locator("#one-0 .xtick text").all_text_contents() == ["5"]
+    page = open_page(made(nothing))
+    page.locator("#one-0").scroll_into_view_if_needed()
+    playwright.expect(page.locator("#one-0 .empty").first).to_have_text("There is no value to draw.")
+    assert page.locator("#one-0 .plot").is_hidden()
+
+
 def test_lives_of_groups_are_bands_that_name_sizes_and_what_became_of_them(open_page: Open) -> None:
     sizes = np.array([[3, 2], [5, 0], [5, 0]])
     lives = Lifelines(

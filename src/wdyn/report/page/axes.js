@@ -17,7 +17,7 @@ function xAxis(data, box) {
   const ends = [...from, ...data.x].map(data.place).filter(Number.isFinite);
   if (!ends.length) return {type: "linear"};
   const [low, high] = extremes(ends), width = Math.max(box.clientWidth - 60, 100);
-  if (data.x_scale !== "log" || !(low > 0)) return {type: "linear", range: padded(low, high)};
+  if (data.x_scale !== "log" || !(low > 0)) return {type: "linear", range: padded(low, high), ...(low === high && {tickvals: [low]})};
   const zero = data.overSteps ? index.range.first <= 0 : data.x[0] <= 0;
   const ticks = logTicks(zero ? Math.max(data.positive, low) : low, high, {pixels: width, apart: 9 + 8 * numberText(high).length});
   return {

@@ -13,10 +13,12 @@ function barsView(body, store) {
       view.data = {...chart, bars: chart.bars.map((bar) => ({...bar, values: readBlock(store, bar.values)}))};
       axis.replaceChildren(axisWords(chart.y_label, chart.title, "linear"));
       empty.hidden = view.data.bars.some((bar) => bar.values.some(Number.isFinite));
+      box.hidden = !empty.hidden;
     },
     async render() {
       const {data} = view;
       legend.replaceChildren(...(data.bars.length < 2 ? [] : [seriesLegend(data.bars.map((bar, at) => ({label: bar.label, colour: seriesColour(at, data.bars.length), mark: "dot"})))]));
+      if (box.hidden) return;
       const Plotly = await loadPlotly();
       await Plotly.react(plot, barTraces(data), barLayout(data, plot), PLOTLY);
     },

@@ -21,10 +21,12 @@ function linesView(body, store) {
       showAxisTools(view);
       lineLegend(view);
       empty.hidden = view.data.lines.some((line) => line.values.some(Number.isFinite));
+      box.hidden = !empty.hidden;
       note.textContent = view.data.x.length < chart.points ? `${wholeNumber(view.data.x.length)} of ${wholeNumber(chart.points)} points drawn; every peak is kept.` : "";
     },
     async render() {
       lineLegend(view); // colours depend on theme and layer
+      if (box.hidden) return;
       await drawLines(await loadPlotly(), view);
       placeMarker(view);
     },
@@ -114,13 +116,13 @@ function valueAt(values, i) {
 }
 
 function bandTraces(common, data, band) {
-  const {fill, edge} = bandColours(data, band), rim = {...common, hoverinfo: "skip", line: {width: 1, color: edge}};
+  const {fill, edge} = bandColours(data, band), rim = {...common, ...loneMarks(band.low, edge), hoverinfo: "skip", line: {width: 1, color: edge}};
   return [{...rim, y: withGaps(band.low)}, {...rim, y: withGaps(band.high), fill: "tonexty", fillcolor: fill}];
 }
 
 function referenceTrace(common, data, line, at) {
   const y = withGaps(data.x.map((_, i) => valueAt(line.values, i) ?? NaN));
-  return {...common, ...hoverOf(data, line), y, line: {width: 1.5, dash: DASHES[at % DASHES.length], color: token("muted")}};
+  return {...common, ...loneMarks(y, token("muted")), ...hoverOf(data, line), y, line: {width: 1.5, dash: DASHES[at % DASHES.length], color: token("muted")}};
 }
 
 function lineTrace(common, data, line, at) {
@@ -129,6 +131,11 @@ function lineTrace(common, data, line, at) {
     ...common, ...hoverOf(data, line), y: withGaps(line.values), opacity: quiet ? 0.6 : 1,
     mode: lone ? "lines+markers" : "lines", connectgaps: lone, line: {width: quiet ? 1.4 : 2.4, color}, marker: {size: 5, color},
   };
+}
+
+// what chance gives at a lone step is a dash there, as wide as the eye needs
+function loneMarks(values, color) {
+  return isSparse(values) ? {mode: "markers", marker: {symbol: "line-ew", size: 22, line: {width: 2, color}}} : {};
 }
 
 // a quantity known only here and there would be invisible between its gaps: it gets dots, joined
