@@ -1,4 +1,4 @@
-"""One Chromium for the tests of a module, and pages in it that may neither complain nor ask for anything."""
+"""One Chromium for all tests, and pages in it that may neither complain nor ask for anything."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     playwright = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install 'wdyn[dev]'")
     with playwright.sync_playwright() as driver:
@@ -66,6 +66,6 @@ def open_page(chromium: Any, tmp_path: Path) -> Iterator[Open]:
     assert sum(url.startswith("file:") for url in requests) == len(contexts)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def lenet() -> bytes:
     return render_page(facts(), sections(), STEPS.tolist())
