@@ -10,6 +10,7 @@ import wdyn
 from tests.analyses.memory_run import MemoryRun
 from tests.make_run import make_run
 from tests.reference import moran as reference
+from wdyn.analyses import receptive_fields
 from wdyn.analyses._charts import HeatMap, ImagesThroughTime, Lines
 from wdyn.analyses._draw import draw
 from wdyn.analyses.receptive_fields import ANALYSIS, MOST_VALUES, charts, compute, findings
@@ -47,7 +48,8 @@ def test_what_is_smooth_is_claimed_and_initial_weights_are_not(rng: np.random.Ge
     assert after.text.startswith("fc: 7 of 30 neurons have")
 
 
-def test_many_pixels_mean_fewer_pictures_never_more_bytes(rng: np.random.Generator) -> None:
+def test_many_pixels_mean_fewer_pictures_never_more_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(receptive_fields, "smooth_by_chance", lambda images, rng: np.ones(len(images)))  # takes seconds
     for rows, inputs in ((300, 784), (700, 784), (900, 3072)):
         history = np.zeros((3, rows, inputs), dtype=np.float32)
         history[..., 0] = np.arange(rows)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch.optim import optimizer as torch_optimizer
 
+from tests.record.zygote import Zygote
 from wdyn.record import packing, program
 
 really_pack, really_export = packing.pack, program.export_program
@@ -47,3 +48,10 @@ def exporting_on(nothing_exported: None, monkeypatch: pytest.MonkeyPatch) -> Non
 @pytest.fixture(autouse=True)
 def seeded() -> None:
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session")
+def zygote(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Zygote]:
+    """Forks children that record; one serves all, since it takes seconds to start."""
+    with Zygote(tmp_path_factory.mktemp("zygote")) as zygote:
+        yield zygote

@@ -16,7 +16,6 @@ import pytest
 from tests.record.test_resume import Training
 from tests.record.test_thinning import STEP
 from tests.record.traced_disk import OPERATIONS, traced
-from tests.record.zygote import Zygote
 from tests.torture import tell, times
 from wdyn.errors import MisuseError, RunFileError
 from wdyn.journal.lock import release
@@ -137,12 +136,6 @@ def assert_rest_is_there(path, seen, whole, said, *, noted):
     with open_run(path) as run:
         assert set(run.steps.tolist()) == steps
     return len(missing)
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory):
-    with Zygote(tmp_path_factory.mktemp("zygote")) as zygote:
-        yield zygote
 
 
 @pytest.mark.parametrize("small_disk", [True, False])

@@ -12,7 +12,6 @@ import pytest
 
 from tests.record.children import CLOSED, CLOSING, MADE, Progress
 from tests.record.known import STEP_BYTES, readable_steps, wrong_rows
-from tests.record.zygote import Zygote
 from tests.torture import tell, times
 from wdyn.errors import RunFileError
 from wdyn.journal.lock import live_holder
@@ -22,12 +21,6 @@ from wdyn.store.pack import pack
 from wdyn.store.reader import open_run
 
 MOMENTS = ("any", "making", "steps", "steps", "thinning", "closing", "packing", "unpacking")
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory):
-    with Zygote(tmp_path_factory.mktemp("zygote")) as zygote:
-        yield zygote
 
 
 class Kill:

@@ -11,7 +11,6 @@ from click.testing import CliRunner
 
 from tests.record.children import MADE, Progress
 from tests.record.known import STEP_BYTES, wrong_rows
-from tests.record.zygote import Zygote
 from tests.torture import tell, times
 from wdyn.errors import ChangedMeanwhileError, RunFileError
 from wdyn.store.reader import open_run
@@ -20,12 +19,6 @@ from wdyn_cli.main import main
 SECONDS = times(2, 60)
 MEANWHILE = ("was thinned to keep within max_bytes meanwhile", "its journal is gone, since it was packed")
 NOT_YET = re.compile("no such run|nothing has been recorded|not even the start|no step has been recorded yet")
-
-
-@pytest.fixture(scope="module")
-def zygote(tmp_path_factory):
-    with Zygote(tmp_path_factory.mktemp("zygote")) as zygote:
-        yield zygote
 
 
 class Reader:
