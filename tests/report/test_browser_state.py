@@ -118,3 +118,10 @@ def test_on_paper_tables_are_as_wide_as_the_page_and_legible(open_page: Open) ->
     assert last.evaluate("(cell) => getComputedStyle(cell, '::before').content") == '"heading 16"'
     assert page.locator("#one-1 thead").is_hidden()
     assert page.locator("#one-0 thead").is_visible()
+
+
+def test_on_a_phone_the_controls_stand_in_two_rows(open_page: Open, lenet: bytes) -> None:
+    page = open_page(lenet, viewport={"width": 390, "height": 844})
+    tops = [page.locator(each).bounding_box()["y"] for each in ("#layer", "#neuron", "#theme")]
+    assert max(tops) - min(tops) < 4
+    assert page.locator(".bar").bounding_box()["height"] < 110

@@ -39,7 +39,7 @@ function barTraces(data) {
 function barLayout(data, box) {
   const few = data.categories.length <= 40; // categories may share a clipped name, so places carry them
   const ticks = few ? {tickvals: data.categories.map((_, i) => i), ticktext: data.categories.map((name) => plotText(name, 16))} : {};
-  return plotLayout({hovermode: "x unified", bargap: 0.25, yaxis: {rangemode: "tozero"}, xaxis: {title: axisTitle(data.x_label, box), ...ticks}});
+  return plotLayout({hovermode: "x unified", bargap: 0.25, yaxis: {rangemode: "tozero"}, xaxis: {title: axisTitle(data.x_label, box), zeroline: false, ...ticks}});
 }
 
 function barsTable(data) {

@@ -3,7 +3,7 @@
 const MANY = 6; // layers at once: more would be too small to read
 const OWN_SCALE = {
   points: "each has an embedding of its own", lifelines: "each has groups and a width of bands of its own",
-  graph: "each has a layout, sizes and a cutoff of its own, which begins where chance ends in that layer",
+  graph: "each has a layout, sizes and a cutoff of its own, which begins where chance ends in that layer, or at the lowest where nothing is beyond",
 };
 
 function layersSwitch(made) {
@@ -18,7 +18,7 @@ function layersSwitch(made) {
 }
 
 function showLayers(made) {
-  const {slot, body, figure} = made, charts = layersShown(slot.charts), box = element("div", {class: captionOfAll(charts) ? "many told" : "many"});
+  const {slot, body, figure} = made, charts = layersShown(slot.charts), box = element("div", {class: captionOfAll(charts) ? "many captioned" : "many"});
   const scale = commonScale(charts, made.store), titled = new Set(charts.map(({title}) => title)).size > 1;
   body.hidden = true;
   body.after(element("p", {class: "where many-words"}, layersWords(slot, charts, scale)), box);
