@@ -152,7 +152,7 @@ def test_the_small_line_is_the_neurons_own_row_with_the_step_marked(open_page: O
         const {data} = context.getImageData(0, 0, width, height);
         return [0.27, 0.5, 0.73].map((share) => {
             const at = (y) => 4 * (y * width + Math.round(share * width));
-            const dark = [...Array(height).keys()].filter((y) => data[at(y) + 3] > 200 && data[at(y)] < 60);
+            const dark = [...Array(height).keys()].filter((y) => data[at(y)] < 110);
             return dark.reduce((sum, y) => sum + y, 0) / dark.length / height;
         });
     }"""

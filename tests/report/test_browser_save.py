@@ -154,3 +154,16 @@ def test_the_menu_is_worked_by_keys_and_leaves_the_neuron_chosen(open_page: Open
     button.click()
     page.mouse.click(5, 500)
     assert menu.is_hidden()
+
+
+def test_the_menu_stands_out_of_a_section_that_is_lower(open_page: Open) -> None:
+    bars = Bars("b", ["a", "b"], {"n": np.array([1e-9, 2.0])}, "what", "count")
+    page = open_page(made(bars))
+    page.add_style_tag(content="#one-0 .body { display: none } .card { contain-intrinsic-size: auto 1px !important }")
+    page.locator("#one-0 .save > button").click()
+    entries = page.locator("#one-0 .menu button")
+    section, last = page.locator(".card", has=entries).bounding_box(), entries.last.bounding_box()
+    assert last["y"] > section["y"] + section["height"]
+    entries.last.click(trial=True, timeout=1000)  # nothing lies over it or cuts it
+    page.keyboard.press("Escape")
+    assert page.locator(".front").count() == 0

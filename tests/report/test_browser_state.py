@@ -89,8 +89,8 @@ def test_after_printing_only_what_is_seen_is_drawn_at_each_step(open_page: Open)
     page.evaluate(
         """() => {
         window.drawn = 0;
-        const own = CanvasRenderingContext2D.prototype.clearRect, late = document.querySelector('#norms-0 canvas');
-        CanvasRenderingContext2D.prototype.clearRect = function (...box) {
+        const own = CanvasRenderingContext2D.prototype.setTransform, late = document.querySelector('#norms-0 canvas');
+        CanvasRenderingContext2D.prototype.setTransform = function (...box) {
           if (this.canvas === late) window.drawn++;
           return own.apply(this, box);
         };
@@ -125,3 +125,20 @@ def test_on_a_phone_the_controls_stand_in_two_rows(open_page: Open, lenet: bytes
     tops = [page.locator(each).bounding_box()["y"] for each in ("#layer", "#neuron", "#theme")]
     assert max(tops) - min(tops) < 4
     assert page.locator(".bar").bounding_box()["height"] < 110
+
+
+def test_sections_far_from_the_screen_take_no_time_and_are_on_paper(open_page: Open) -> None:
+    tall = Table("t", {"a": list(range(400))})
+    far = [Section(f"s{i}", f"S{i}", "", charts=(tall,)) for i in range(10)]
+    page = open_page(render_page(facts(), far, list(range(3))))
+    seen = "(id) => document.querySelector(`#${id} h3`).checkVisibility({contentVisibilityAuto: true})"
+    assert page.evaluate(seen, "s0-0")
+    assert not page.evaluate(seen, "s9-0")
+    page.evaluate("location.hash = '#s9'")
+    page.wait_for_function(
+        "() => { const {top} = document.querySelector('#s9 h2').getBoundingClientRect(); return top > 0 && top < 720; }"
+    )
+    page.evaluate("location.hash = '#s0'")
+    page.wait_for_function(f"() => !({seen})('s9-0')")
+    page.emulate_media(media="print")
+    page.wait_for_function(f"() => ({seen})('s9-0')")

@@ -18,24 +18,30 @@ function cardCanvas(data, attributes) {
   return canvas;
 }
 
-// returns a context in CSS pixels, cleared
+// returns a context in CSS pixels, blank; opaque, as the browser then need not mix the picture with what lies behind it
 function fitted(canvas, width, height) {
   const ratio = pixelRatio ?? (window.devicePixelRatio || 1);
   const [w, h] = [Math.round(width * ratio), Math.round(height * ratio)];
   if (canvas.width !== w || canvas.height !== h) Object.assign(canvas, {width: w, height: h});
   Object.assign(canvas.style, {width: `${width}px`, height: `${height}px`});
-  const context = canvas.getContext("2d");
+  const context = canvas.getContext("2d", {alpha: false});
   context.setTransform(ratio, 0, 0, ratio, 0, 0);
-  context.clearRect(0, 0, width, height);
+  context.fillStyle = token("card");
+  context.fillRect(0, 0, width, height);
   return context;
 }
 
+const widths = new WeakMap(); // of boxes, as the observer tells them: to ask for one would lay out the page at every step
+
+function widthOf(box) {
+  return widths.get(box) || box.clientWidth;
+}
+
 function onResize(box, redraw) {
-  let width = null; // the observer tells it first, where asking for it would lay out the page once for each box
   new ResizeObserver(() => {
-    const before = width;
-    width = box.clientWidth;
-    if (before !== null && before !== width) requestAnimationFrame(redraw);
+    const before = widths.get(box);
+    widths.set(box, box.clientWidth);
+    if (before && before !== widths.get(box)) requestAnimationFrame(redraw);
   }).observe(box);
 }
 

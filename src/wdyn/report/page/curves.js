@@ -46,7 +46,7 @@ function decodeCurves(chart, store) {
 }
 
 function drawCurves(view) {
-  const {data, canvas, at} = view, width = canvas.parentElement.clientWidth;
+  const {data, canvas, at} = view, width = widthOf(canvas.parentElement);
   const context = fitted(canvas, width, CURVE.height), {x} = data, ends = data.common ?? data, low = Math.min(ends.low, 0), {high} = ends;
   const box = {width: width - CURVE.left - CURVE.right, height: CURVE.height - CURVE.top - CURVE.bottom};
   view.x = (value) => CURVE.left + ((value - x[0]) / (x.at(-1) - x[0] || 1)) * box.width;

@@ -15,7 +15,7 @@ function drawGraph(view) {
 }
 
 function graphSize({canvas}) {
-  const width = canvas.parentElement.clientWidth;
+  const width = widthOf(canvas.parentElement);
   return {width, height: Math.round(Math.min(Math.max(width * 0.8, 260), 560))};
 }
 
@@ -111,7 +111,7 @@ function drawChosenNode(context, view, place, {i, above}) {
   context.arc(x, y, place.radius(i) + 3.5, 0, 2 * Math.PI);
   context.stroke();
   context.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
-  context.textAlign = x > view.canvas.clientWidth - 60 ? "right" : "left";
+  context.textAlign = x > widthOf(view.canvas.parentElement) - 60 ? "right" : "left";
   const name = view.data.runs.length ? `${state.neuron} · ${flatText(view.data.runs[view.data.groups[i]], 16)}` : String(state.neuron);
   outlinedText(context, name, x + (context.textAlign === "left" ? 10 : -10), above ? y - 8 : y + 18);
 }

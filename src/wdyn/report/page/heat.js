@@ -106,7 +106,7 @@ function heatLeft(chart) {
 }
 
 function drawHeat(view) {
-  const {data, canvas, image} = view, width = canvas.parentElement.clientWidth;
+  const {data, canvas, image} = view, width = widthOf(canvas.parentElement);
   const inner = heatHeight(data), height = inner + HEAT.top + HEAT.bottom;
   const context = fitted(canvas, width, height);
   view.box = null;

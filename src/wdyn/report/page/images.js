@@ -66,23 +66,33 @@ function shadeValue({low, high, shades}, code) {
   return code === 255 ? NaN : Number((low + (code * (high - low)) / (shades - 1)).toPrecision(3)) || 0;
 }
 
-// one neuron at one step, its tiles side by side with a pixel of nothing between
-function neuronImage(data, t, i) {
-  const width = data.tiles * (data.width + 1) - 1;
-  return colourImage(width, data.height, (pixels) => {
+// neurons at one step in rows of so many, each with its tiles side by side and a pixel of nothing between
+function neuronImages(data, t, {neurons, across}) {
+  const own = tilesWidth(data), width = own * across, {codes, colours} = data;
+  return colourImage(width, data.height * Math.ceil(neurons.length / across), (pixels) => neurons.forEach((i, k) => {
+    const corner = Math.floor(k / across) * data.height * width + (k % across) * own;
+    let code = (t * data.neurons.length + i) * data.pixels;
     for (let tile = 0; tile < data.tiles; tile++) {
       for (let row = 0; row < data.height; row++) {
-        for (let column = 0; column < data.width; column++) {
-          pixels[row * width + tile * (data.width + 1) + column] = data.colours[codeAt(data, {t, i, tile, row, column})];
-        }
+        const first = corner + row * width + tile * (data.width + 1);
+        for (let column = 0; column < data.width; column++) pixels[first + column] = colours[codes[code++]];
       }
     }
-  });
+  }));
+}
+
+// one picture of all is painted faster than one of each; as good as square, since a browser bounds either side
+function acrossOf({neurons}) {
+  return Math.ceil(Math.sqrt(neurons.length));
+}
+
+function tilesWidth({tiles, width}) {
+  return tiles * (width + 1) - 1;
 }
 
 // as large as the sheet's height allows, but never below one pixel for one
-function sheetPlan({neurons, tiles, width, height}, across) {
-  const [w, h] = [tiles * (width + 1) - 1, height];
+function sheetPlan(data, across) {
+  const {neurons, tiles, height} = data, [w, h] = [tilesWidth(data), height];
   for (let scale = Math.max(Math.floor(SHEET.largest / h), 1); ; scale = scale > 2 ? Math.floor(scale) - 1 : scale - 0.25) {
     const gap = tiles > 1 ? Math.max(SHEET.gap, 2 * scale) : SHEET.gap; // wider than between the channels of one neuron
     const columns = Math.max(Math.floor((across + gap) / (w * scale + gap)), 1), rows = Math.ceil(neurons.length / columns);
@@ -92,12 +102,13 @@ function sheetPlan({neurons, tiles, width, height}, across) {
 }
 
 function drawSheet(view) {
-  const {data, canvas, at} = view, across = canvas.parentElement.clientWidth;
+  const {data, canvas, at} = view, across = widthOf(canvas.parentElement);
   const plan = (view.sheet = sheetPlan(data, across));
   const context = fitted(canvas, across, plan.height + 4);
-  if (!view.tiles || view.tiles.at !== at) view.tiles = {at, images: Array.from(data.neurons, (_, i) => neuronImage(data, at, i))};
+  if (!view.tiles || view.tiles.at !== at) view.tiles = {at, image: neuronImages(data, at, {neurons: [...data.neurons.keys()], across: acrossOf(data)})};
   context.imageSmoothingEnabled = plan.scale !== Math.floor(plan.scale);
-  view.tiles.images.forEach((image, i) => context.drawImage(image, ...placeOnSheet(plan, i), plan.w, plan.h));
+  const {image} = view.tiles, columns = acrossOf(data), wide = tilesWidth(data), high = data.height;
+  data.neurons.forEach((_, i) => context.drawImage(image, (i % columns) * wide, Math.floor(i / columns) * high, wide, high, ...placeOnSheet(plan, i), plan.w, plan.h));
   const chosen = data.neurons.indexOf(neuronIn(data));
   if (chosen < 0) return;
   const [x, y] = placeOnSheet(plan, chosen);
@@ -147,7 +158,7 @@ function enlarged(data, t, i) {
   const drawn = `${t} ${i} ${state.dark}`;
   if (data.enlarged === drawn) return canvas;
   data.enlarged = drawn;
-  const image = neuronImage(data, t, i), scale = Math.min(ENLARGED.width / image.width, ENLARGED.height / image.height);
+  const image = neuronImages(data, t, {neurons: [i], across: 1}), scale = Math.min(ENLARGED.width / image.width, ENLARGED.height / image.height);
   const context = fitted(canvas, Math.round(image.width * scale), Math.round(image.height * scale));
   context.imageSmoothingEnabled = false;
   context.drawImage(image, 0, 0, Math.round(image.width * scale), Math.round(image.height * scale));

@@ -28,7 +28,7 @@ function sizeOf(data, t, k) {
 }
 
 function drawLifelines(view) {
-  const {data, canvas} = view, width = canvas.parentElement.clientWidth, count = data.groups.length;
+  const {data, canvas} = view, width = widthOf(canvas.parentElement), count = data.groups.length;
   const widest = (k) => Math.max(0, ...data.steps.map((_, t) => sizeOf(data, t, k)));
   const total = count ? data.middles[count - 1] + widest(count - 1) / 2 + data.middles[0] - widest(0) / 2 : 1;
   const inner = Math.min(Math.max(count * 26, LIFE.least), LIFE.most), height = inner + LIFE.top + LIFE.bottom;

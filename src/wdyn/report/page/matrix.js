@@ -80,7 +80,7 @@ function pairValue(view, i, j) {
 
 function drawMatrix(view) {
   const {data, at, canvas, colours} = view, {size} = data;
-  const side = Math.min(canvas.parentElement.clientWidth, 520), inset = data.groups ? STRIP : 0;
+  const side = Math.min(widthOf(canvas.parentElement), 520), inset = data.groups ? STRIP : 0;
   const context = fitted(canvas, side, side);
   const pairs = (size * (size + 1)) / 2;
   if (data.codes.subarray(at * pairs, (at + 1) * pairs).every((code) => code === 255)) {

@@ -90,7 +90,7 @@ function glide(view) {
 }
 
 function drawPoints(view) {
-  const width = view.canvas.parentElement.clientWidth, height = Math.round(Math.min(Math.max(width * 0.8, 260), 520));
+  const width = widthOf(view.canvas.parentElement), height = Math.round(Math.min(Math.max(width * 0.8, 260), 520));
   const context = fitted(view.canvas, width, height);
   view.place = placing(view.data.limits, width, height);
   if (!view.drawn.some(Number.isFinite)) return emptyText(context, width, height, "No neuron has a direction at this step.");
@@ -164,7 +164,7 @@ function drawChosenPoint(context, view) {
   context.arc(x, y, data.radius(at, i) + 3.5, 0, 2 * Math.PI);
   context.stroke();
   context.font = `600 12px ${getComputedStyle(document.body).fontFamily}`;
-  context.textAlign = x > view.canvas.clientWidth - 60 ? "right" : "left";
+  context.textAlign = x > widthOf(view.canvas.parentElement) - 60 ? "right" : "left";
   context.fillText(String(state.neuron), x + (context.textAlign === "left" ? 10 : -10), y - 8);
 }
 

@@ -36,6 +36,7 @@ function showMenu(menu) {
   openMenu = menu;
   menu.querySelector("button").setAttribute("aria-expanded", "true");
   menu.querySelector(".menu").hidden = false;
+  menu.closest(".card").classList.add("front");
 }
 
 function hideMenu() {
@@ -44,6 +45,7 @@ function hideMenu() {
   if (list.contains(document.activeElement)) button.focus();
   button.setAttribute("aria-expanded", "false");
   list.hidden = true;
+  openMenu.closest(".card").classList.remove("front");
   openMenu = null;
 }
 
