@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from tests.analyses.memory_run import MemoryRun
 from tests.reference import spectrum as reference
-from wdyn.analyses import _neurons
+from wdyn.analyses import _neurons, _spectrum_charts
 from wdyn.analyses import spectrum as module
 from wdyn.analyses._charts import CurvesThroughTime, Lines, Table
 from wdyn.analyses._spectra import bulk, decompose
@@ -216,7 +216,7 @@ def test_the_bulk_lies_on_the_dashed_curve_and_outliers_have_none(rng: np.random
 def test_many_singular_values_are_drawn_at_fewer_ranks_and_steps(
     rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "CURVE_NUMBERS", 96 * 5)
+    monkeypatch.setattr(_spectrum_charts, "CURVE_NUMBERS", 96 * 5)
     result = compute(MemoryRun({"layer": rng.normal(size=(9, 100, 120))}))
     curves = charts(result)[5]
     assert isinstance(curves, CurvesThroughTime)

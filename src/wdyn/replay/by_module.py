@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,6 +15,7 @@ from wdyn.record.inventory import take_inventory
 from wdyn.record.program import export_program
 from wdyn.record.translate import ProgramError
 from wdyn.replay.evaluator import ReplayEvaluator, evaluator, numbers, sample_of
+from wdyn.replay.hooks import clamping, seen
 from wdyn.replay.interpret import Program
 from wdyn.replay.normalisation import normalising, renewing
 from wdyn.replay.rebuild import load_step, make_module
@@ -82,7 +83,7 @@ class ModuleEvaluator:
         self.places, self.left_out = {}, {}
         calls: list[str] = []
         try:
-            with torch.no_grad(), _seen(self._candidates(), calls=calls) as shapes:
+            with torch.no_grad(), seen(self._candidates(), calls=calls) as shapes:
                 output = self.call(slice(0, 2))
         except Exception as error:  # the user's own code may raise anything
             raise MisuseError(f"the model cannot run on these data ({type(error).__name__}: {error}).") from error
@@ -207,7 +208,7 @@ class ModuleNetwork:
         units, objective = self._place(place).units, self._of.objective
         total, by_class = torch.zeros(units).double(), torch.zeros(objective.classes, units).double()
         for examples in self._batches():
-            with torch.no_grad(), _seen({place: self._module(place)}) as values:
+            with torch.no_grad(), seen({place: self._module(place)}) as values:
                 self._of.call(examples)
             rows = values[place].double().movedim(self._axis(place), -1)
             rows = rows.reshape(len(rows), -1, units).mean(1)
@@ -230,7 +231,7 @@ class ModuleNetwork:
         """First-order estimate of the loss rise for each unit of a place."""
         rise = torch.zeros(self._place(place).units, dtype=torch.float64)
         for examples in self._batches():
-            with torch.enable_grad(), _seen({place: self._module(place)}, watch=True) as values:
+            with torch.enable_grad(), seen({place: self._module(place)}, watch=True) as values:
                 loss = self._of.objective.judge(self._of.call(examples)[None], examples).loss.sum()
                 (gradient,) = torch.autograd.grad(loss, values[place])
             product = (values[place].detach().double() * gradient.double()).movedim(self._axis(place), -1)
@@ -250,7 +251,7 @@ class ModuleNetwork:
     def _without(self, clamps: Mapping[str, tuple[Tensor, Tensor]]) -> Iterator[None]:
         with ExitStack() as stack:
             for name, (gone, value) in clamps.items():
-                handle = self._module(name).register_forward_hook(_clamping(gone, value, self._axis(name)))
+                handle = self._module(name).register_forward_hook(clamping(gone, value, self._axis(name)))
                 stack.callback(handle.remove)
             yield
 
@@ -275,42 +276,6 @@ class ModuleNetwork:
 
     def _axis(self, name: str) -> int:
         return _AXES[type(self._module(name))][0]
-
-
-def _clamping(gone: Tensor, value: Tensor, axis: int) -> Callable[..., Tensor]:
-    shape = (-1, *[1] * (-1 - axis))
-
-    def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor:
-        return torch.where(gone.reshape(shape), value.to(output.dtype).reshape(shape), output)
-
-    return hook
-
-
-@contextmanager
-def _seen(
-    modules: Mapping[str, nn.Module], *, watch: bool = False, calls: list[str] | None = None
-) -> Iterator[dict[str, Tensor]]:
-    """What modules give while the block runs; with `watch` as leaves that gradients are asked for.
-
-    `calls` gets the name of a module each time it is called.
-    """
-    values: dict[str, Tensor] = {}
-
-    def hook_for(name: str) -> Callable[..., Tensor | None]:
-        def hook(module: nn.Module, args: Any, output: Tensor) -> Tensor | None:
-            values[name] = output.detach().requires_grad_() if watch else output
-            if calls is not None:
-                calls.append(name)
-            return values[name] if watch else None
-
-        return hook
-
-    handles = [module.register_forward_hook(hook_for(name)) for name, module in modules.items()]
-    try:
-        yield values
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 def _like(module: nn.Module, values: Tensor) -> Tensor:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from fnmatch import fnmatchcase
 from itertools import groupby
 from pathlib import Path
 from types import MappingProxyType
@@ -12,9 +10,10 @@ from typing import Any, Self
 
 import numpy as np
 
-from wdyn.errors import MisuseError, NotFoundError
+from wdyn.errors import MisuseError
 from wdyn.journal.schema import TensorSpec
 from wdyn.store.layers import Layer, LeftOut, needed, rows_of
+from wdyn.store.lookup import check_recorded, extent, layer_of, layers_matching, position_of, positions_within
 from wdyn.store.shown import Shown
 from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, Source, read_only, steps_per_block
 
@@ -46,10 +45,8 @@ class Run(Shown):
         self._positions = np.arange(len(source.steps)) if positions is None else positions
         self.path: Path = source.path
         self.steps: Array = read_only(source.steps[self._positions])  # indexed, hence a copy
-        every = (Layer(**fields) for fields in source.meta["layers"])
-        self.layers: Mapping[str, Layer] = MappingProxyType(
-            {each.name: each for each in (every if layers is None else layers)}
-        )
+        offered = (Layer(**fields) for fields in source.meta["layers"]) if layers is None else layers
+        self.layers: Mapping[str, Layer] = MappingProxyType({each.name: each for each in offered})
 
     @property
     def name(self) -> str:
@@ -133,12 +130,12 @@ class Run(Shown):
         """
         positions = self._positions
         if isinstance(steps, slice):
-            positions = positions[self._within(steps)]
+            positions = positions[positions_within(self, steps)]
         elif steps is not None:
-            positions = positions[sorted({self._place(int(step)) for step in steps})]
+            positions = positions[sorted({position_of(self, int(step)) for step in steps})]
         if steps is not None and not len(positions):
-            raise MisuseError(f"{self.path}: no step number was given. It has {self._extent()}.")
-        return Run(self._source, positions, self._matching(layers))
+            raise MisuseError(f"{self.path}: no step number was given. It has {extent(self)}.")
+        return Run(self._source, positions, layers_matching(self, layers))
 
     def neurons(self, layer: str, step: int) -> Array:
         """The weight rows of a layer's neurons at one step, as the forward pass used them.
@@ -153,7 +150,7 @@ class Run(Shown):
         Raises:
             NotFoundError: there is no such layer or step.
         """
-        rows: Array = self._rows(self._layer(layer), self._positions[[self._place(step)]])[0]
+        rows: Array = self._rows(layer_of(self, layer), self._positions[[position_of(self, step)]])[0]
         return rows
 
     def blocks(self, layer: str, *, bias: bool = False) -> Iterator[tuple[int, Array]]:
@@ -170,7 +167,7 @@ class Run(Shown):
         Raises:
             NotFoundError: there is no such layer.
         """
-        found = self._layer(layer)
+        found = layer_of(self, layer)
         together = steps_per_block(self._source.tensors[found.parameter], len(self._source.steps))
         rows_at = self._rows_and_bias if bias and found.bias is not None else self._rows
         return self._blocks(together, lambda positions: rows_at(found, positions))
@@ -188,7 +185,7 @@ class Run(Shown):
         Raises:
             NotFoundError: there is no such tensor.
         """
-        self._check_recorded([name])
+        check_recorded(self, [name])
         together = steps_per_block(self._source.tensors[name], len(self._source.steps))
         read = self._masked if masked else self._source.read
         return self._blocks(together, lambda positions: read(name, positions))
@@ -212,9 +209,9 @@ class Run(Shown):
         Raises:
             NotFoundError: there is no such step or name.
         """
-        positions = self._positions[[self._place(step)]]
+        positions = self._positions[[position_of(self, step)]]
         wanted = list(self._source.tensors if names is None else names)
-        self._check_recorded(wanted)
+        check_recorded(self, wanted)
         read = self._masked if masked else self._source.read
         arrays = {name: read(name, positions)[0, ...] for name in wanted}
         return arrays | {alias: arrays[name] for alias, name in self.meta["tied"].items() if name in arrays}
@@ -251,7 +248,7 @@ class Run(Shown):
             NotFoundError: there is no such step.
             DamagedError: the masks that held at that step are lost.
         """
-        self._source.check_masks(int(self._positions[self._place(step)]))
+        self._source.check_masks(int(self._positions[position_of(self, step)]))
         shapes = {name: self._source.tensors[name].shape for name in self._source.masks}
         wanted = shapes if names is None else [name for name in names if name in shapes]
         return {name: self._source.masks[name].mask(self._source.masks[name].at(step), shapes[name]) for name in wanted}
@@ -300,54 +297,3 @@ class Run(Shown):
             if index >= 0:
                 mask = track.mask(index, shape)
                 values[list(group)] *= mask[rows] if shape else mask
-
-    def _check_recorded(self, names: Iterable[str]) -> None:
-        if unknown := [name for name in names if name not in self._source.tensors]:
-            near = _nearest(unknown[0], self._source.tensors)
-            raise NotFoundError(f"{self.path}: {unknown[0]!r} was not recorded.{near}")
-
-    def _layer(self, name: str) -> Layer:
-        if name not in self.layers:
-            listed = ", ".join(f"{each.name} ({each.rows}, {each.columns})" for each in self.layers.values())
-            has = f"It has: {listed}." if listed else "It has no layer that gives neuron rows."
-            raise NotFoundError(f"{self.path}: no layer {name!r}. {has}{_nearest(name, self.layers)}")
-        return self.layers[name]
-
-    def _matching(self, globs: str | Sequence[str] | None) -> list[Layer]:
-        if globs is None:
-            return list(self.layers.values())
-        wanted: set[str] = set()
-        for glob in [globs] if isinstance(globs, str) else globs:
-            matched = {name for name in self.layers if name == glob or fnmatchcase(name, glob)}
-            wanted |= matched or {self._layer(glob).name}
-        return [each for name, each in self.layers.items() if name in wanted]
-
-    def _within(self, steps: slice) -> Array:
-        """Positions in `steps` of a slice over their numbers."""
-        if steps.step is not None and steps.step < 1:
-            raise MisuseError(f"steps go forward: {steps.step} is no number of steps to go on by. Give 1 or more.")
-        low = -np.inf if steps.start is None else steps.start
-        high = np.inf if steps.stop is None else steps.stop
-        found = np.flatnonzero((self.steps >= low) & (self.steps < high))[:: steps.step]
-        if not len(found):
-            raise NotFoundError(f"{self.path}: no step there. It has {self._extent()}.")
-        return found
-
-    def _place(self, step: int) -> int:
-        if not len(self.steps):
-            raise NotFoundError(f"{self.path}: no step {step}. It has {self._extent()}.")
-        place = int(np.searchsorted(self.steps, step))
-        if place == len(self.steps) or self.steps[place] != step:
-            near = self.steps[np.argmin(np.abs(self.steps - step))]
-            raise NotFoundError(f"{self.path}: no step {step}. It has {self._extent()}; the nearest is {near}.")
-        return place
-
-    def _extent(self) -> str:
-        if not len(self.steps):
-            return "no step"
-        return f"{len(self.steps)} steps from {self.steps[0]} to {self.steps[-1]}"
-
-
-def _nearest(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, names, n=1)
-    return f" Did you mean {close[0]!r}?" if close else ""
