@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from wdyn.analyses._neurons import Array, live_rows, shown_steps, unit_rows
 from wdyn.analyses._runs import distinct_names, in_common, in_step
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 from wdyn.analyses._threads import at_once
+from wdyn.analyses._turned_null import chance_of, turned_null
 
 if TYPE_CHECKING:
     from wdyn.store.run import Run
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
 MOST_STEPS = 60
 FEW_PAIRS = 3  # with a curve of their own; more go into a map of each two runs
 LEVEL = 0.01  # of claims that two runs share directions, at most so many on average are wrong
-TIGHT = 1e-5  # share of a frame potential that the precision of the rows does not tell from none
-
-
-class TurnedNull(NamedTuple):
-    """Moments of the sum of squared cosines between two sets of which one is turned at random as a whole."""
-
-    mean: Array
-    variance: Array
 
 
 @dataclass(frozen=True)
@@ -93,60 +86,6 @@ def _filled(parts: Sequence[Array], products: Callable[[Array, Array], Array]) -
     for (a, b), value in zip(pairs, sums, strict=True):
         found[a, b] = found[b, a] = value
     return found
-
-
-def turned_null(
-    first: Array | int, second: Array | int, own_first: Array | float, own_second: Array | float, inputs: Array | int
-) -> TurnedNull:
-    """Exact moments of the sum over pairs between two sets where one is turned by a uniform random rotation.
-
-    With A and B the sums of outer products of the unit rows, the sum is tr(A Q B Q'). Directions that are independent
-    within a set, too, would be the wrong null: two runs whose neurons are aligned within each, as training makes them,
-    would be called alike in a third of all cases.
-
-    Args:
-        first: N, number of directions in one set, of any shape.
-        second: M, in the other, likewise.
-        own_first: frame potential of the one set, likewise.
-        own_second: of the other.
-        inputs: d, at least 1, of a shape that fits.
-
-    Returns:
-        Mean and variance, of the common shape; the variance is 0 where all turns give the same.
-
-    Source:
-        Second moments of the Haar measure on the orthogonal group (Collins & Sniady 2006): of symmetric A and B without
-        trace, tr(A Q B Q') has mean 0 and variance 2 tr(A A) tr(B B) / ((d - 1) (d + 2)).
-    """
-    n, m, d = (np.asarray(each, dtype=np.float64) for each in (first, second, inputs))
-    spread = _spread(n, own_first, d) * _spread(m, own_second, d)
-    return TurnedNull(n * m / d, 2 * spread / (np.maximum(d - 1, 1) * (d + 2)))
-
-
-def _spread(count: Array, own: Array | float, inputs: Array) -> Array:
-    """The frame potential beyond that of a tight frame, which looks the same however it is turned."""
-    beyond = own - count**2 / inputs
-    return np.asarray(np.where(beyond > TIGHT * own, beyond, 0.0))
-
-
-def chance_of(z: Array, inputs: Array | int) -> Array:
-    """Chance of a sum so many standard deviations above its mean where one set is turned at random.
-
-    The law is that of one direction against another, of all the one of the heaviest tail: exact where each run points
-    into a single direction, too large a chance where it uses many.
-
-    Args:
-        z: standard deviations above the mean.
-        inputs: d, of a shape that fits.
-
-    Returns:
-        Of that shape, in [0, 1]; NaN where z is.
-    """
-    from scipy.stats import beta
-
-    d = np.asarray(inputs, dtype=np.float64)
-    square = 1 / d + z * np.sqrt(2 * (d - 1) / (d * d * (d + 2)))
-    return np.asarray(np.where(np.isfinite(z), beta.sf(square, 0.5, np.maximum(d - 1, 1) / 2), np.nan))
 
 
 def compute(runs: Sequence[Run], *, progress: Callable[[float], object] | None = None) -> FramePotentialBetween:

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from wdyn.analyses._charts import Array, Chart, Lines, MatrixThroughTime, Neighbours
+from wdyn.analyses._charts import Array
 from wdyn.analyses._grouping import groups_at
 from wdyn.analyses._groups import MOST_ROWS, cosines, leaf_order, persistent, spaced
 from wdyn.analyses._nearest import NEAREST, nearest, nearest_by_chance
 from wdyn.analyses._neurons import directions, shown_steps
+from wdyn.analyses._similarity_charts import charts
 from wdyn.analyses._spec import Analysis, Finding, Result, measured
 
 if TYPE_CHECKING:
@@ -231,48 +232,6 @@ def _assemble(run: Run, shown: Array, found: dict[str, _Found]) -> Similarity:
         run=run.name, steps=run.steps, layers=tuple(found), shown=shown, rows=rows, live=live.astype(np.int64),
         mean_cosine=mean_cosine, chance_low=low, chance_high=high, chance_nearest=by_chance, **by_layer,
     )  # fmt: skip
-
-
-def charts(result: Similarity) -> list[Chart]:
-    """Mean |cosine| against chance, and one matrix through time per layer."""
-    lines = Lines(
-        title="Mean |cosine| between neurons",
-        x=result.shown,
-        y=dict(zip(result.layers, result.mean_cosine.T, strict=True)),
-        x_label="optimizer step",
-        y_label="mean |cosine|",
-        bands={layer: (result.chance_low[:, j], result.chance_high[:, j]) for j, layer in enumerate(result.layers)},
-        band_label="random directions, 95 %",
-    )
-    return [*(_matrix(result, layer) for layer in result.layers), lines]
-
-
-def _matrix(result: Similarity, layer: str) -> MatrixThroughTime:
-    return MatrixThroughTime(
-        title=f"Cosine between neurons{_coarseness(result, layer)}",
-        steps=result.shown,
-        values=result.matrices[layer],
-        members=result.members[layer],
-        low=-1.0,
-        high=1.0,
-        value_label="cosine",
-        layer=layer,
-        groups=result.groups[layer],
-        neighbours=Neighbours(
-            result.neighbours[layer],
-            result.neighbour_cosines[layer],
-            result.chance_nearest[:, result.layers.index(layer)],
-            "random directions, 95 %",
-        ),
-    )
-
-
-def _coarseness(result: Similarity, layer: str) -> str:
-    looked_at, rows = len(result.neurons[layer]), int(result.rows[result.layers.index(layer)])
-    facts = [f"{looked_at} of {rows} neurons"] if looked_at < rows else []
-    if len(result.members[layer]) < looked_at:
-        facts.append(f"means over blocks of {len(result.members[layer][0])}")
-    return f" ({', '.join(facts)})" if facts else ""
 
 
 def findings(result: Similarity) -> Iterator[Finding]:

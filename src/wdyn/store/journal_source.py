@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,14 +16,14 @@ from wdyn.errors import ChangedMeanwhileError, DamagedError, RunFileError
 from wdyn.journal.frame import HEADER_SIZE, MOST_PROGRAM, Kind, decode, decode_arrays
 from wdyn.journal.lock import live_holder
 from wdyn.journal.scan import Frame, Hole, in_force, read_schema, segments, survey
-from wdyn.journal.schema import Schema, TensorSpec
+from wdyn.journal.schema import Schema
 from wdyn.places import parts_folder
 from wdyn.store.holes import Loss, losses
 from wdyn.store.programs import NO_PROGRAM, StoredProgram
-from wdyn.store.sources import Array, Condition, MaskTrack, Metric, Sample, read_only, stored_dtype
+from wdyn.store.series import Payload, mask_tracks, metrics_of
+from wdyn.store.sources import Array, Condition, Sample, stored_dtype
 
 _MOST_OPEN = 32  # segment files at a time
-_Payload = tuple[Frame, bytes]
 
 
 class JournalSource:
@@ -66,8 +65,8 @@ class JournalSource:
         self.tensors = {tensor.name: tensor for tensor in self.schema.tensors}
         sizes = [tensor.nbytes for tensor in self.schema.tensors]
         self._offsets = dict(zip(self.tensors, np.cumsum([0, *sizes]).tolist(), strict=False))
-        self.metrics = _metrics(small[Kind.METRICS])
-        self.masks = _mask_tracks(small[Kind.MASKS], self.tensors)
+        self.metrics = metrics_of(small[Kind.METRICS])
+        self.masks = mask_tracks(small[Kind.MASKS], self.tensors)
         has_program = any(frame.header.kind is Kind.PROGRAM for frame in self.written)
         has_none = any(note.get("what") == NO_PROGRAM for note in notes)
         self.losses = losses(entries, self.schema, unreadable, program_lost=not has_program and not has_none)
@@ -148,9 +147,9 @@ class JournalSource:
             self._read_into(self.frames[position], self._offsets[name] + start * row, target.data)
         return (out.astype("<u4") << np.uint32(16)).view("<f4") if spec.dtype == "bfloat16" else out
 
-    def _read_small(self) -> tuple[dict[Kind, list[_Payload]], list[Frame]]:
+    def _read_small(self) -> tuple[dict[Kind, list[Payload]], list[Frame]]:
         """Frame and payload of all these kinds, and the frames of them that are damaged."""
-        small: dict[Kind, list[_Payload]] = {kind: [] for kind in (Kind.METRICS, Kind.MASKS, Kind.NOTE, Kind.PROGRAM)}
+        small: dict[Kind, list[Payload]] = {kind: [] for kind in (Kind.METRICS, Kind.MASKS, Kind.NOTE, Kind.PROGRAM)}
         unreadable = []
         for frame in self.written:
             if frame.header.kind in small:
@@ -227,7 +226,7 @@ def _nothing(condition: Condition) -> str:
     return "no step has been recorded yet" if condition == "recording" else "an empty run, no step was recorded"
 
 
-def _last_of_each_step(frames: Iterable[Frame], notes: list[_Payload]) -> dict[int, Frame]:
+def _last_of_each_step(frames: Iterable[Frame], notes: list[Payload]) -> dict[int, Frame]:
     """The frame that holds for each step: the last, unless a note says that a later one could not be written."""
     latest: dict[int, Frame] = {}
     said = {id(frame): json.loads(payload) for frame, payload in notes}
@@ -265,38 +264,3 @@ def _unread(frame: Frame) -> list[dict[str, Any]]:
     if frame.header.kind is not Kind.PROGRAM:
         return [lost]
     return [lost, {"what": NO_PROGRAM, "reason": "it was damaged in the journal", "step": step}]
-
-
-def _metrics(payloads: list[_Payload]) -> dict[str, Metric]:
-    values: dict[str, dict[int, float]] = {}
-    for frame, payload in payloads:
-        for name, value in json.loads(payload).items():
-            values.setdefault(name, {})[frame.header.step] = value
-    series = {name: sorted(by_step.items()) for name, by_step in sorted(values.items())}
-    return {
-        name: Metric(
-            read_only(np.array([step for step, _ in pairs], dtype=np.int64)),
-            read_only(np.array([value for _, value in pairs], dtype=np.float64)),
-        )
-        for name, pairs in series.items()
-    }
-
-
-def _mask_tracks(payloads: list[_Payload], tensors: dict[str, TensorSpec]) -> dict[str, MaskTrack]:
-    """One track per parameter that was ever masked, with an entry only where its mask changed."""
-    sets = {frame.header.step: decode_arrays(payload) for frame, payload in payloads}  # the last set of a step wins
-    names = sorted({name for each in sets.values() for name in each if name in tensors})
-    return {name: _mask_track(name, sets, tensors[name].shape) for name in names}
-
-
-def _mask_track(name: str, sets: dict[int, dict[str, Array]], shape: tuple[int, ...]) -> MaskTrack:
-    everything = np.packbits(np.ones(math.prod(shape), np.bool_), bitorder="little")
-    since, bits, last = [], [], everything
-    for step, masks in sorted(sets.items()):
-        current = masks.get(name, everything)  # a parameter that is no longer masked keeps all its values
-        if not np.array_equal(current, last):
-            since.append(step)
-            bits.append(current)
-        last = current
-    stacked = np.array(bits, dtype=np.uint8).reshape(len(bits), len(everything))
-    return MaskTrack(np.array(since, dtype=np.int64), stacked)
