@@ -3,6 +3,8 @@
 # ruff: noqa: SIM117 - a warning may come at any moment of a training, its end included
 from __future__ import annotations
 
+import os
+
 import numpy as np
 import pytest
 import torch
@@ -21,6 +23,13 @@ from wdyn.record.thinning import Thinning, steps_that_fit
 from wdyn.store.reader import open_run
 
 STEP = 4 * (4 * 3 + 3 + 3 * 2 + 2)  # bytes of `small`
+
+
+@pytest.fixture(autouse=True)
+def without_waiting_for_the_disk(monkeypatch):
+    """Thousands of syncs took a third of the time; what each of them is for, test_crash_points.py shows."""
+    for name in ("fsync", "fdatasync"):
+        monkeypatch.setattr(os, name, lambda _: None, raising=False)
 
 
 def bytes_of(path):
