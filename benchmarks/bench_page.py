@@ -5,7 +5,8 @@
 Two made-up runs, LeNet-300-100 of MNIST and a deep network, whose rows drift from random directions towards a few
 common ones; every analysis that a plain `wdyn analyze` makes. Prints size and largest sections, seconds and peak memory
 of the analyses with the page, and, where chromium and playwright are there, what a reader waits for: milliseconds until
-the slider is alive, and the 95th percentile of the time between frames while it moves over every shown step.
+the slider is alive, and the median and 95th percentile of the time between frames while it moves to the next shown step
+in each of them: with each kind of picture in the middle of the screen, and there with a picked neuron's card, too.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,18 +37,28 @@ MOVE = """async () => {
   const slider = document.getElementById("step"), times = [];
   const frame = () => new Promise((done) => requestAnimationFrame(done));
   await frame();
+  let before = await frame();
   for (let round = 0; round < 3; round++) {
     for (let at = 0; at <= Number(slider.max); at++) {
-      const before = performance.now();
       slider.value = at;
       slider.dispatchEvent(new Event("input"));
-      await frame();
-      await frame();
-      times.push((performance.now() - before) / 2);
+      const now = await frame();
+      times.push(now - before);
+      before = now;
     }
   }
-  return times.sort((a, b) => a - b);
+  return times;
 }"""
+PICTURES = (
+    "points",
+    "matrix",
+    "graph",
+    "images",
+    "heat",
+    "lines",
+    "lifelines",
+    "curves",
+)  # the first of each on the page
 
 
 def record(path: Path, layers: dict[str, tuple[int, int]], steps: int) -> None:
@@ -76,10 +88,11 @@ def measure(label: str, layers: dict[str, tuple[int, int]], steps: int, folder: 
     print(f"{label}: {len(layers)} layers, {neurons:,} neurons, {steps} steps")
     print(f"  {size_words(page.read_bytes())}")
     print(f"  analyses and page {seconds:.0f} s, {memory:,.0f} MB at most")
-    print(f"  {in_browser(page)}", flush=True)
+    for line in in_browser(page):
+        print(f"  {line}", flush=True)
 
 
-def in_browser(page: Path) -> str:
+def in_browser(page: Path) -> Iterator[str]:
     """Milliseconds until the slider is alive, and of a frame while it moves."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     try:
@@ -87,17 +100,28 @@ def in_browser(page: Path) -> str:
     except ImportError:
         program = None
     if program is None:
-        return "no browser: needs chromium on the PATH and pip install 'wdyn[dev]'"
+        yield "no browser: needs chromium on the PATH and pip install 'wdyn[dev]'"
+        return
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-gpu"])
         tab = browser.new_page(viewport={"width": 1280, "height": 900})
         tab.goto(page.as_uri())
-        ready = tab.wait_for_selector("html[data-ready]").get_attribute("data-ready")
+        yield f"slider alive after {tab.wait_for_selector('html[data-ready]').get_attribute('data-ready')} ms"
         tab.wait_for_timeout(3000)  # the chart library comes after the slider
-        times = tab.evaluate(MOVE)
+        for kind in PICTURES:
+            if not (figure := tab.locator(f"figure.{kind}").first).count():
+                continue
+            figure.evaluate("(figure) => figure.scrollIntoView({block: 'center'})")
+            words = []
+            for neuron in ("", "1"):
+                tab.fill("#neuron", neuron)
+                tab.wait_for_timeout(500)
+                tab.evaluate(MOVE)  # what is drawn for the first time takes longer, once
+                words.append(
+                    "{:.0f} ms, 95th percentile {:.0f} ms".format(*np.quantile(tab.evaluate(MOVE), (0.5, 0.95)))
+                )
+            yield f"{kind:10} a frame {words[0]}; with the card {words[1]}"
         browser.close()
-    usual, slow = np.quantile(times, (0.5, 0.95))
-    return f"slider alive after {ready} ms, a frame {usual:.0f} ms, 95th percentile {slow:.0f} ms"
 
 
 def main() -> None:
