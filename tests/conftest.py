@@ -12,12 +12,16 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # several processes at work: more threa
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 
 if "PYTEST_XDIST_WORKER" not in os.environ:  # what takes long to simulate is kept for this session's processes alone
     _kept = tempfile.TemporaryDirectory(prefix="wdyn-tests-")
     os.environ["WDYN_CACHE"] = _kept.name
 # a shell's background job is deaf to Ctrl-C, and so would be all that is started here, also what tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# seconds say how busy the machine is, not whether the code is right
+settings.register_profile("wdyn", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("wdyn")
 REQUIRE_ALL = os.environ.get("WDYN_REQUIRE_ALL") == "1"
 
 

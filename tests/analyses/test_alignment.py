@@ -74,7 +74,7 @@ def test_orthonormal_rows_have_no_cosine_at_all() -> None:
         assert_array_equal(found.share, 1)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_only_directions_up_to_sign_and_order_count(count: int, inputs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

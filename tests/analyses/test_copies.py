@@ -26,7 +26,7 @@ from wdyn.analyses._groups import cosines
 from wdyn.analyses._neurons import directions
 
 
-@settings(deadline=None, max_examples=200)
+@settings(max_examples=200)
 @given(st.lists(st.sampled_from([0.0005, 0.001, 0.004, 0.01, 0.02, 0.3, 0.6, 1.0, np.nan]), max_size=7))
 def test_holm_rejects_where_the_procedure_does(chances: list[float]) -> None:
     assert_allclose(holm(np.array(chances)), reference.holm(chances), rtol=1e-12)
@@ -38,7 +38,7 @@ def test_holm_in_numbers() -> None:
     assert len(holm(np.array([]))) == 0
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 12), st.integers(1, 5), st.integers(0, 2**32 - 1))
 def test_nearest_pairs_agree_with_the_loop(rows: int, inputs: int, seed: int) -> None:
     vectors = np.random.default_rng(seed).normal(size=(rows, inputs))
@@ -72,7 +72,7 @@ def test_variants_and_synergy() -> None:
     assert_allclose(synergy(np.array([5.0, 2.0]), sets, np.array([1.0, 2.0, 1.5])), [2.5, 0])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(2, 20), st.integers(2, 4), st.integers(0, 2**32 - 1))
 def test_chance_sets_are_other_units_of_which_no_two_are_aligned(units: int, size: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

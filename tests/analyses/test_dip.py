@@ -51,7 +51,7 @@ def test_closed_forms(values: list[float], expected: float) -> None:
     assert_allclose(dip(np.array(values, dtype=np.float64)), expected, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.lists(st.integers(-8, 8), min_size=1, max_size=40), st.integers(-5, 5), st.integers(1, 9))
 def test_blind_to_shift_scale_sign_and_order(values: list[int], shift: int, scale: int) -> None:
     before = dip(np.array(values, dtype=np.float64))

@@ -58,7 +58,7 @@ def test_closed_forms(vectors: np.ndarray, expected: float) -> None:
     assert_allclose(frame_potential(vectors), expected, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 2**32 - 1))
 def test_only_directions_up_to_sign_and_order_count(count: int, inputs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -41,7 +41,7 @@ def test_the_order_is_that_of_recomputing_everything(seed: int, top: int, larges
     assert_allclose(found.potential, [float(p) for p in potentials], rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.lists(st.tuples(*[st.integers(-2, 2)] * 3).filter(any), min_size=1, max_size=8), st.booleans())
 def test_the_order_of_any_rows_with_ties(rows: list[tuple[int, ...]], largest: bool) -> None:
     found = greedy_order(np.array(rows, dtype=np.float64), largest=largest)

@@ -94,7 +94,7 @@ def test_nc2_closed_forms() -> None:
     assert_allclose(line, [np.std([1, 0, 1]) / np.mean([1, 0, 1]), np.nan, np.nan])
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(2, 6), st.integers(2, 8), st.integers(0, 2**32 - 1))
 def test_rotation_shift_scale_and_order(classes: int, inputs: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

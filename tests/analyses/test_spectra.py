@@ -89,7 +89,7 @@ def test_extreme_scales(rng: np.random.Generator, scale: float) -> None:
     assert_allclose(decompose(matrix * scale).values, decompose(matrix).values * scale, rtol=1e-12)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(0, 2**32 - 1))
 def test_rotation_order_and_scale(rows: int, columns: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -123,7 +123,7 @@ def test_known_angles() -> None:
         assert_allclose(principal_angles(axes[:1], 4 * turned[None]), [degrees], rtol=1e-9)
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.integers(1, 4), st.integers(1, 4), st.integers(0, 2**32 - 1))
 def test_angles_belong_to_the_subspaces(a: int, b: int, seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -51,7 +51,7 @@ def test_of_two_processes_the_first_records(tmp_path):
     both = [
         subprocess.Popen([*command, str(rank)], stdout=subprocess.PIPE, text=True, env=environment) for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=60)[0].split() for process in both]
+    said = [process.communicate(timeout=600)[0].split() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert said == [[str(path), "5"], [str(path), "0"]]
     found = read(path)

@@ -34,7 +34,7 @@ def update(x=None):
     model(torch.randn(4, 300) if x is None else x).square().sum().backward()
     optimizer.step()
 
-def finished(children, seconds=60):
+def finished(children, seconds=240):
     "Exit statuses, in the order of the children; -9 of those that hang."
     statuses, due = [], time.monotonic() + seconds
     for child in children:
@@ -59,7 +59,7 @@ if __name__ == "__main__":
 """
 
 
-def run(folder: Path, body: str, *, timeout: float = 240) -> list[str]:
+def run(folder: Path, body: str, *, timeout: float = 600) -> list[str]:
     """What a script printed, in a process of its own; spawned workers need it as a file."""
     script = folder / "script.py"
     script.write_text(HEAD + "".join(f"    {line}\n" for line in body.strip().splitlines()))

@@ -50,7 +50,7 @@ class Kill:
         phase, step = {"any": (0, 0), "making": (1, 0), "closing": (CLOSING, 0)}.get(moment, (MADE, 0))
         if moment in ("steps", "thinning"):
             step = start + int(self.rng.integers(1, 60))
-        until = time.monotonic() + 60
+        until = time.monotonic() + 600
         while self.progress.phase < phase or (self.progress.phase < CLOSING and self.progress.step < step):
             assert time.monotonic() < until
         if moment == "any":
@@ -63,7 +63,7 @@ class Kill:
 
 def settled(path):
     """Wait for a packing process that goes on by itself."""
-    until = time.monotonic() + 60
+    until = time.monotonic() + 600
     while parts_folder(path).exists() and live_holder(parts_folder(path)) is not None:
         assert time.monotonic() < until
         time.sleep(0.01)

@@ -654,7 +654,7 @@ def start(path: Path, body: str) -> subprocess.Popen[str]:
 @pytest.mark.slow
 def test_killed_while_recording(tmp_path):
     process = start(tmp_path / "a.h5", "while True: update()")
-    folder, due = parts_folder(tmp_path / "a.h5"), time.monotonic() + 60
+    folder, due = parts_folder(tmp_path / "a.h5"), time.monotonic() + 600
     while not folder.exists() or sum(p.stat().st_size for p in folder.iterdir()) < 5_000_000:
         assert time.monotonic() < due
         time.sleep(0.02)

@@ -103,7 +103,7 @@ def answers(tmp_path_factory):
         subprocess.Popen([*command, str(rank), str(folder)], stdout=subprocess.PIPE, text=True, env=environment)
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=120)[0].splitlines() for process in both]
+    said = [process.communicate(timeout=600)[0].splitlines() for process in both]
     assert [process.returncode for process in both] == [0, 0]
     tasks = ("plain", "record", "resume", "twice")
     return folder, {task: [json.loads(lines[k]) for lines in said] for k, task in enumerate(tasks)}

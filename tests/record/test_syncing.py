@@ -27,7 +27,7 @@ def test_writing_goes_on_while_a_segment_is_synced(tmp_path, monkeypatch):
     model = small()
     with Recorder(model, tmp_path / "a.h5") as rec:
         train(model, 15)  # into the second segment
-        due = time.monotonic() + 30
+        due = time.monotonic() + 600
         while rec._tape.camera.pool.in_use > 1 or not waiting:  # one buffer is the Recorder's until training begins
             assert time.monotonic() < due
             time.sleep(0.001)

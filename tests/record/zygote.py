@@ -44,7 +44,7 @@ class Zygote:
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._process.communicate(timeout=60)
+        self._process.communicate(timeout=600)
 
     def fork(self, name: str, **arguments: Any) -> int:
         """Have a child call `tests.record.children.<name>(**arguments)`; its process id."""

@@ -127,7 +127,7 @@ def test_an_interrupt_leaves_no_process_and_no_file(run_file: Path, tmp_path: Pa
     try:
         _wait(lambda: (tmp_path / "started").exists() and len((tmp_path / "started").read_text()) == 2)
         (os.killpg if whole_group else os.kill)(command.pid, signal.SIGINT)
-        out, errors = command.communicate(timeout=60)
+        out, errors = command.communicate(timeout=300)
         assert command.returncode == 130
         assert out == ""
         assert errors.splitlines()[-1].startswith("interrupted")
@@ -147,7 +147,7 @@ def _is_worker_of_ours(process: Path) -> bool:
         return False
 
 
-def _wait(condition: Any, seconds: float = 60) -> None:
+def _wait(condition: Any, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < end, "waited too long"
