@@ -37,6 +37,19 @@ def test_writing_goes_on_while_a_segment_is_synced(tmp_path, monkeypatch):
     assert read(tmp_path / "a.h5").notes[-1][1]["what"] == "closed"
 
 
+def test_no_thread_outlives_a_recording(tmp_path, monkeypatch):
+    monkeypatch.setattr(journal_of_a_run, "SEGMENT_SIZE", 3_000)  # so that segments are synced
+    before = set(threading.enumerate())
+    model = small()
+    with Recorder(model, tmp_path / "a.h5"):
+        train(model, 15)
+        seen = {thread.name for thread in set(threading.enumerate()) - before}
+    assert {"wdyn-writer", "wdyn-syncer"} <= seen
+    for thread in set(threading.enumerate()) - before:
+        thread.join(30)
+    assert set(threading.enumerate()) <= before
+
+
 def test_a_disk_far_behind_is_waited_for():
     go_on, done = threading.Event(), []
     syncer = Syncer(done.append)

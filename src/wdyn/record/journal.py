@@ -147,7 +147,7 @@ class Journal:
         self._note_missing(time.time())
         self.lost_notes += len(self._unnoted)
         self.write(Kind.NOTE, note("closed", "the recording was closed"), step=step, time_=time.time())
-        self._syncer.wait()
+        self._syncer.end()
         try:
             self._segment.close()
         except OSError as error:

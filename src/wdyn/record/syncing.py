@@ -19,7 +19,7 @@ class Syncer:
             failed: told in the thread of the syncs what the disk refused.
         """
         self._failed = failed
-        self._queue: Queue[Callable[[], None]] = Queue(MOST_WAITING)
+        self._queue: Queue[Callable[[], None] | None] = Queue(MOST_WAITING)
         self._thread: Thread | None = None
 
     def hand_over(self, sync: Callable[[], None]) -> None:
@@ -38,11 +38,18 @@ class Syncer:
         """Return when all that was handed over is synced."""
         self._queue.join()
 
+    def end(self) -> None:
+        """Wait likewise, and let the thread go: a process may make many recordings."""
+        self.wait()
+        if self._thread is not None:
+            self._queue.put(None)
+            self._thread = None
+
     def _work(self) -> None:
-        while True:
-            sync = self._queue.get()
+        while (sync := self._queue.get()) is not None:
             self._try(sync)
             self._queue.task_done()
+        self._queue.task_done()
 
     def _try(self, sync: Callable[[], None]) -> None:
         try:
