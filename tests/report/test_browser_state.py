@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -142,3 +143,15 @@ def test_sections_far_from_the_screen_take_no_time_and_are_on_paper(open_page: O
     page.wait_for_function(f"() => !({seen})('s9-0')")
     page.emulate_media(media="print")
     page.wait_for_function(f"() => ({seen})('s9-0')")
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_a_page_is_about_as_high_before_its_sections_were_seen_as_after(open_page: Open, width: int) -> None:
+    charts = tuple(replace(chart, title=f"map {each}") for each in range(6) for chart in maps("fc1"))
+    far = [Section(f"s{i}", f"S{i}", "", charts=charts) for i in range(6)]
+    page = open_page(render_page(facts(), far, list(range(3))), viewport={"width": width, "height": 844})
+    height = "document.documentElement.scrollHeight"
+    before = page.evaluate(height)
+    page.add_style_tag(content=".card { content-visibility: visible !important }")
+    page.wait_for_timeout(300)
+    assert 0.85 < before / page.evaluate(height) < 1.15
