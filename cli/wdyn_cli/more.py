@@ -13,10 +13,10 @@ def say_more(report: Path, *, html: bool, tables: bool) -> None:
         from wdyn.report.sizes import size_words
 
         click.echo(f"{report}: {size_words(report.read_bytes())}", err=True)
-    from wdyn.report.csv_tables import tables_folder
+    from wdyn.report.csv_tables import MANIFEST, tables_folder
 
     folder = tables_folder(report)
     if tables:
         click.echo(f"tables: {folder}", err=True)
-    elif folder.is_dir():
+    elif (folder / MANIFEST).is_file():
         click.echo(f"{folder}: tables of an earlier report; --tables makes them anew", err=True)

@@ -87,6 +87,13 @@ def test_a_manifest_names_nothing_outside_its_folder(tmp_path: Path) -> None:
     assert outside.exists()
 
 
+def test_a_manifest_that_cannot_be_followed_is_told(tmp_path: Path) -> None:
+    write_tables(tmp_path / "page.html", [section()], keep=[])
+    (tmp_path / "page-tables" / MANIFEST).write_text(f"0  {'n' * 5000}\n")
+    with pytest.raises(OutputError, match=r"page-tables: tables of an earlier report .* Remove the folder"):
+        write_tables(tmp_path / "page.html", [section()], keep=[])
+
+
 def test_without_a_result_no_folder_is_made(tmp_path: Path) -> None:
     assert write_tables(tmp_path / "page.html", [Section("one", "One", "", status="failed")], keep=[]) == []
     assert list(tmp_path.iterdir()) == []

@@ -1,6 +1,7 @@
 import json
 import shutil
 import zlib
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -36,7 +37,8 @@ def refused(path, match):
 
 
 def test_not_a_file_and_not_hdf5(tmp_path):
-    refused(tmp_path, "a folder, not a run file")
+    for folder in (tmp_path, Path(), Path("/")):
+        refused(folder, "a folder, not a run file")
     for name, content, text in [("zero", b"", "empty"), ("text", b"hello, hello", "not an HDF5 file")]:
         (tmp_path / name).write_bytes(content)
         refused(tmp_path / name, text)

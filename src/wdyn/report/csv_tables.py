@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from wdyn.analyses._spec import TIDY_COLUMNS, tidy_rows
+from wdyn.errors import OutputError
 from wdyn.report.sections import Section
 from wdyn.report.write import replacing
 
@@ -37,7 +38,7 @@ def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Pa
         Paths of the files. Equal sections give equal bytes.
 
     Raises:
-        OutputError: a file cannot be written; it was not left behind half.
+        OutputError: a file cannot be written, and was not left behind half; or an older one cannot be read or removed.
     """
     written = []
     for section in sections:
@@ -52,7 +53,13 @@ def write_tables(report: Path, sections: Sequence[Section], *, keep: Sequence[Pa
         with replacing(path, keep=keep) as write:
             write(table)
         written.append(path)
-    _remove_older(tables_folder(report), written)
+    try:
+        _remove_older(tables_folder(report), written)
+    except OSError as error:
+        raise OutputError(
+            f"{tables_folder(report)}: tables of an earlier report stand there that cannot be read or removed "
+            f"({error.strerror or error}). Remove the folder, or choose another place with -o"
+        ) from error
     _note(tables_folder(report) / MANIFEST, written, keep=keep)
     return written
 

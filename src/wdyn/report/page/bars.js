@@ -7,6 +7,7 @@ function barsView(body, store) {
   box.append(plot);
   body.append(legend, axis, empty, box);
   const view = {plot, data: null};
+  fitPlot(plot);
 
   return {
     show(chart) {

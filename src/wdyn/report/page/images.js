@@ -47,7 +47,7 @@ function decodeImages(chart, store) {
 
 // one colour per shade, and the last of 256 for "no value"; beside other layers on the scale of all
 function shadeColours({shades, low, high, common = {low, high}}) {
-  const table = colourTable(255, true), share = (code) => (low + ((high - low) * Math.min(code, shades - 1)) / (shades - 1) - common.low) / (common.high - common.low);
+  const table = colourTable(255, true), share = (code) => (low + ((high - low) * Math.min(code, shades - 1)) / (shades - 1) - common.low) / (common.high - common.low || 1);
   return Array.from({length: 256}, (_, code) => (code === 255 ? table[255] : table[Math.round(share(code) * 254)]));
 }
 
@@ -106,7 +106,7 @@ function drawSheet(view) {
   const plan = (view.sheet = sheetPlan(data, across));
   const context = fitted(canvas, across, plan.height + 4);
   if (!view.tiles || view.tiles.at !== at) view.tiles = {at, image: neuronImages(data, at, {neurons: [...data.neurons.keys()], across: acrossOf(data)})};
-  context.imageSmoothingEnabled = plan.scale !== Math.floor(plan.scale);
+  context.imageSmoothingEnabled = false; // neighbours must not mix
   const {image} = view.tiles, columns = acrossOf(data), wide = tilesWidth(data), high = data.height;
   data.neurons.forEach((_, i) => context.drawImage(image, (i % columns) * wide, Math.floor(i / columns) * high, wide, high, ...placeOnSheet(plan, i), plan.w, plan.h));
   const chosen = data.neurons.indexOf(neuronIn(data));

@@ -10,6 +10,7 @@ function linesView(body, store) {
   body.append(legend, axis, empty, box, note);
   const view = {plot, marker, legend, note, axis, data: null, hidden: new Set(), store, scales: {}, isZoomed: false, revision: 0};
   view.tools = axisTools(view);
+  fitPlot(plot);
 
   return {
     tools: Object.values(view.tools),

@@ -30,7 +30,13 @@ async function start() {
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   watchVisible(slots);
   tellRest(slots);
+  if (slots.some(({slot}) => ["lines", "bars"].includes(slot.kind))) loadLater();
   followSystem(slots);
+}
+
+// whoever prints a page has not looked at its charts, perhaps, and a printer does not wait
+function loadLater() {
+  (window.requestIdleCallback ?? setTimeout)(() => loadPlotly().catch(showTrouble));
 }
 
 function followSystem(slots) {

@@ -1,7 +1,7 @@
 // Plotly, which draws lines and bars: how it starts, what it may do, its look, and its pictures as files.
 
 const FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", sans-serif';
-const PLOTLY = {displayModeBar: false, displaylogo: false, responsive: true, showSendToCloud: false, plotlyServerURL: "", scrollZoom: false};
+const PLOTLY = {displayModeBar: false, displaylogo: false, showSendToCloud: false, plotlyServerURL: "", scrollZoom: false};
 let plotlyLoading = null;
 
 // the library comes out of the page itself, once the slider is alive
@@ -13,6 +13,12 @@ function loadPlotly() {
     document.head.append(script);
   }));
   return plotlyLoading;
+}
+
+// as wide as its box whenever that is laid out: Plotly by itself hears of the window alone, also while its section is skipped
+function fitPlot(plot) {
+  const isFit = () => !plot.clientWidth || !plot._fullLayout || Math.abs(plot._fullLayout.width - plot.clientWidth) < 1;
+  new ResizeObserver(() => isFit() || requestAnimationFrame(() => isFit() || window.Plotly.Plots.resize(plot))).observe(plot);
 }
 
 function plotLayout({xaxis, yaxis, ...rest}) {
