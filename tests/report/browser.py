@@ -41,7 +41,14 @@ def move_slider(page: Any, place: int) -> None:
 
 def lines_drawn(page: Any, chart: str) -> None:
     page.locator(f"#{chart}").scroll_into_view_if_needed()
-    page.wait_for_selector(f"#{chart} .js-plotly-plot .main-svg")
+    page.wait_for_function(
+        """(chart) => {
+            const figure = document.getElementById(chart), drawn = figure.querySelector(".js-plotly-plot .main-svg");
+            if (!drawn) figure.scrollIntoView({block: "nearest"}); // what is laid out above may push it away
+            return drawn !== null;
+        }""",
+        arg=chart,
+    )
 
 
 def table_of(page: Any, chart: str) -> list[list[str]]:
