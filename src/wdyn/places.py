@@ -20,7 +20,7 @@ def parts_folder(run_file: Path) -> Path:
     Returns:
         `checkpoints/a.h5.parts`.
     """
-    return run_file.with_name(run_file.name + ".parts")
+    return run_file.parent / f"{run_file.name}.parts"  # with_name would refuse a path without a name, such as "."
 
 
 def default_report(run_file: Path, suffix: str) -> Path:

@@ -40,8 +40,6 @@ def open_source(path: Path, keep: int = 0) -> Source:
     """The packed file where it is whole, else the journal; see `open_run`."""
     if path.name.endswith(_PARTS) and not path.is_file():
         path = path.with_name(path.name.removesuffix(_PARTS))
-    if path.is_dir():
-        raise RunFileError(f"{path}: a folder, not a run file.")
     for left in reversed(range(_TRIES)):
         before = _what_stands(path)
         try:
