@@ -414,9 +414,13 @@ def test_a_close_that_was_interrupted_waits_the_next_time(tmp_path, monkeypatch)
     rec = Recorder(model, path)
     monkeypatch.setattr(SegmentWriter, "append", slow)
     train(model, 4)
-    threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
-    with pytest.raises(KeyboardInterrupt):
+
+    def close_interrupted():
+        threading.Timer(0.2, signal.pthread_kill, [threading.get_ident(), signal.SIGINT]).start()
         rec.close()
+
+    with pytest.raises(KeyboardInterrupt):
+        close_interrupted()
     threading.Timer(0.2, going.set).start()
     rec.close()
     assert read(path).order == [0, 1, 2, 3, 4]

@@ -29,8 +29,22 @@ def made(*charts: Any, layers: dict[str, tuple[int, int]] | None = None) -> byte
 def picture(page: Any, chart: str) -> str:
     """The canvas in view, the last of several, as it is after the next frames."""
     page.locator(f"#{chart}").scroll_into_view_if_needed()
-    page.wait_for_timeout(120)  # seen, told, drawn: three frames of a busy machine
+    settled(page)
     return str(page.locator(f"#{chart} canvas").last.evaluate("(canvas) => canvas.toDataURL()"))
+
+
+def settled(page: Any, frames: int = 4) -> None:
+    """As many frames later: a chart is seen, told and drawn in three, however long they take a busy machine.
+
+    Whatever the page does in a chain of tasks is further by at least one of them at each frame.
+    """
+    page.evaluate(
+        """(frames) => new Promise((done) => {
+            const next = () => frames-- > 0 ? requestAnimationFrame(() => setTimeout(next)) : done();
+            next();
+        })""",
+        frames,
+    )
 
 
 def move_slider(page: Any, place: int) -> None:

@@ -15,6 +15,7 @@ from tests.report.browser import (
     move_slider,
     numbers,
     picture,
+    settled,
     table_of,
 )
 from tests.report.made_up import STEPS, facts, sections
@@ -172,7 +173,7 @@ def test_the_step_marker_follows_on_line_charts_and_a_click_there_moves_the_slid
     )
     box = page.locator("#metrics-0 .plot").bounding_box()
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + 100)
-    page.wait_for_timeout(200)
+    settled(page)
     page.mouse.click(box["x"] + box["width"] / 2, box["y"] + 100)
     page.wait_for_function("() => document.getElementById('step').value > 10")
 

@@ -18,6 +18,7 @@ from tests.report.browser import (
     png_size,
     rows_of,
     saved,
+    settled,
     table_of,
     written,
 )
@@ -188,7 +189,7 @@ def test_a_curve_is_that_of_the_slider_beside_chance_and_the_first(open_page: Op
     last = picture(page, "one-0")
     for place in (2, 0):
         move_slider(page, place)
-        page.wait_for_timeout(120)
+        settled(page)
         rows = np.array([floats([cell.replace("–", "") for cell in row]) for row in table_of(page, "one-0")])
         # 16 bits of the whole extent, and four digits
         np.testing.assert_allclose(rows, np.stack([x, values[place], expected[place]], axis=1), atol=1e-4)

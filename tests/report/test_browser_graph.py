@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from tests.report.browser import NEEDS_BROWSER, Open, move_slider, numbers, picture, table_of
+from tests.report.browser import NEEDS_BROWSER, Open, move_slider, numbers, picture, settled, table_of
 from tests.report.graphs import drifting, graph_of, made_graph
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
@@ -42,7 +42,7 @@ def page_of(*charts: Any, neurons: int) -> bytes:
 
 def at_rest(page: Any) -> None:
     page.wait_for_selector(f"#{GRAPH} canvas[aria-busy=false]")
-    page.wait_for_timeout(60)  # what was chosen is told at the next frame
+    settled(page)  # what was chosen is told at the next frame
     page.wait_for_selector(f"#{GRAPH} canvas[aria-busy=false]")
 
 

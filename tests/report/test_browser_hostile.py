@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn
+from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, settled
 from tests.report.graphs import made_graph
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
@@ -37,7 +37,7 @@ def test_in_every_place_a_hostile_name_is_text(open_page: Open, rng: np.random.G
     playwright.expect(page.locator("#neuron-card h2")).to_have_text("Neuron 3")
     for figure in page.locator("main figure").all():
         figure.scroll_into_view_if_needed()
-        page.wait_for_timeout(60)
+        settled(page)
         for press in figure.locator("summary, .save > button").all():
             press.dispatch_event("click")
         for canvas in figure.locator("canvas").all()[:1]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, written
+from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, settled, written
 from tests.report.graphs import made_graph
 from wdyn.analyses._charts import (
     Bridge,
@@ -32,7 +32,7 @@ def side_by_side(page: Any, chart: str, layers: int) -> Any:
     page.locator(f"#{chart}").get_by_role("button", name="all layers").click()
     one = page.locator(f"#{chart} .one")
     playwright.expect(one).to_have_count(layers)
-    page.wait_for_timeout(150)  # each in a task of its own
+    settled(page, layers + 4)  # each in a task of its own
     return one
 
 
@@ -57,7 +57,7 @@ def test_several_layers_stand_side_by_side_and_a_click_picks_the_layer_too(open_
         "(before) => document.querySelectorAll('#one-1 .one canvas')[1].toDataURL() !== before", arg=before
     )
     one.nth(2).scroll_into_view_if_needed()
-    page.wait_for_timeout(120)  # seen, told, drawn
+    settled(page)
     plain = one.nth(0).locator("canvas").evaluate(PIXELS)
     box = one.nth(2).locator("canvas").bounding_box()
     one.nth(2).locator("canvas").click(position={"x": box["width"] / 2, "y": 20})

@@ -64,9 +64,12 @@ def test_the_page_stays_under_the_pointer_and_the_header_stays_free(open_page: O
     assert page.evaluate(place) == before
     assert card(page).bounding_box()["y"] >= page.locator(".bar").bounding_box()["height"]
     page.mouse.wheel(0, 100_000)  # the end of the page comes clear of the card
-    page.wait_for_timeout(100)
-    last = page.locator("#provenance").bounding_box()
-    assert last["y"] + last["height"] <= card(page).bounding_box()["y"]
+    page.wait_for_function(
+        """() => {
+            const last = document.querySelector("#provenance").getBoundingClientRect();
+            return last.bottom <= document.querySelector("#neuron-card").getBoundingClientRect().top;
+        }"""
+    )
 
 
 def test_escape_the_button_and_another_layer_close_the_card(open_page: Open, lenet: bytes) -> None:

@@ -164,6 +164,6 @@ def test_the_menu_stands_out_of_a_section_that_is_lower(open_page: Open) -> None
     entries = page.locator("#one-0 .menu button")
     section, last = page.locator(".card", has=entries).bounding_box(), entries.last.bounding_box()
     assert last["y"] > section["y"] + section["height"]
-    entries.last.click(trial=True, timeout=1000)  # nothing lies over it or cuts it
+    entries.last.click(trial=True)  # nothing lies over it or cuts it
     page.keyboard.press("Escape")
     assert page.locator(".front").count() == 0

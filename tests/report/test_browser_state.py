@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, made, move_slider, picture
+from tests.report.browser import NEEDS_BROWSER, Open, lines_drawn, made, move_slider, picture, settled
 from tests.report.graphs import made_graph
 from tests.report.made_up import facts, sections
 from wdyn.analyses._charts import HeatMap, Lines, Table
@@ -61,7 +61,7 @@ def test_a_press_that_ends_elsewhere_leaves_no_old_step_on_the_card(open_page: O
     page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
     page.mouse.down()
     move_slider(page, 0)
-    page.wait_for_timeout(100)
+    settled(page)
     page.mouse.move(600, 800)
     page.mouse.up()
     playwright.expect(page.locator("#neuron-card .when")).to_have_text("step 0")
@@ -98,11 +98,11 @@ def test_after_printing_only_what_is_seen_is_drawn_at_each_step(open_page: Open)
         }"""
     )
     page.evaluate("() => ['beforeprint', 'afterprint'].forEach((name) => dispatchEvent(new Event(name)))")
-    page.wait_for_timeout(100)
+    settled(page)
     assert drawn(page) > 0  # for the paper
     before = drawn(page)
     move_slider(page, 0)
-    page.wait_for_timeout(100)
+    settled(page)
     assert drawn(page) == before
 
 
@@ -153,7 +153,7 @@ def test_a_page_is_about_as_high_before_its_sections_were_seen_as_after(open_pag
     height = "document.documentElement.scrollHeight"
     before = page.evaluate(height)
     page.add_style_tag(content=".card { content-visibility: visible !important }")
-    page.wait_for_timeout(300)
+    settled(page)
     assert 0.75 < before / page.evaluate(height) < 1.33
 
 
@@ -169,7 +169,7 @@ def test_a_chart_that_was_resized_off_the_screen_is_as_wide_as_its_box(open_page
     page.locator("#provenance").scroll_into_view_if_needed()
     page.wait_for_function("() => !document.querySelector('#a-0 h3').checkVisibility({contentVisibilityAuto: true})")
     page.set_viewport_size({"width": 390, "height": 844})
-    page.wait_for_timeout(300)
+    settled(page)
     page.locator("#a-0").scroll_into_view_if_needed()
     page.wait_for_function(
         """() => {
