@@ -153,8 +153,31 @@ def test_a_page_is_about_as_high_before_its_sections_were_seen_as_after(open_pag
     height = "document.documentElement.scrollHeight"
     before = page.evaluate(height)
     page.add_style_tag(content=".card { content-visibility: visible !important }")
-    settled(page)
+    settled(page, 80)  # 72 charts, each in a task of its own
     assert 0.75 < before / page.evaluate(height) < 1.33
+
+
+def test_a_page_loaded_again_is_where_it_was_read(open_page: Open) -> None:
+    charts = tuple(replace(chart, title=f"map {each}") for each in range(6) for chart in maps("fc1"))
+    far = [Section(f"s{i}", f"S{i}", "", charts=charts) for i in range(8)]
+    page = open_page(render_page(facts(), far, list(range(3))))
+
+    def place() -> float:
+        return float(page.locator("#s5 h2").evaluate("(heading) => heading.getBoundingClientRect().top"))
+
+    page.evaluate("location.hash = '#s5'")
+    page.wait_for_function("() => history.state?.place?.id.startsWith('s5')")
+    settled(page, 40)
+    kept = "() => JSON.stringify(history.state)"
+    before = page.evaluate(kept)
+    page.mouse.wheel(0, 150)
+    page.wait_for_function(f"(before) => ({kept})() !== before", arg=before)
+    read = place()
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    page.wait_for_function(
+        "(read) => Math.abs(document.querySelector('#s5 h2').getBoundingClientRect().top - read) < 3", arg=read
+    )
 
 
 def test_a_chart_that_was_resized_off_the_screen_is_as_wide_as_its_box(open_page: Open) -> None:

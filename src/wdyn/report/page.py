@@ -34,7 +34,7 @@ SCRIPTS = (
     "axes", "plot", "switches", "lines", "bars", "table",
     "picture", "save", "layers", "slots",
     "neuron",
-    "time", "controls", "main",
+    "time", "controls", "place", "main",
 )  # fmt: skip
 
 STYLES = ("style", "graph", "neuron", "charts")

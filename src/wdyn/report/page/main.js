@@ -27,6 +27,7 @@ async function start() {
   };
   watch(redraw);
   slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true)); // a graph waits until it is seen
+  keepPlace();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   watchVisible(slots);
   tellRest(slots);

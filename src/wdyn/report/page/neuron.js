@@ -1,7 +1,8 @@
 // The card of the picked neuron: what every view of its layer tells of it, at the step of the slider.
 //
 // A view may offer tells(neuron) -> [[label, value, more], ...]. `more` is optional: a `note` beside the value, a
-// `picture`, a function that makes an element, and `wide` where that is no small line; `near`, [neuron, value] pairs.
+// `picture`, a function that draws on a canvas, always the same, and returns it, and `wide` where that is no small line;
+// `near`, [neuron, value] pairs.
 
 function makeCard(again) {
   const card = element("aside", {id: "neuron-card", class: "neuron-card", "aria-label": "Picked neuron", hidden: ""});
@@ -14,17 +15,31 @@ function makeCard(again) {
 function showCard(card, slots) {
   card.hidden = state.neuron === null;
   document.documentElement.classList.toggle("has-card", !card.hidden && !card.small); // :has() would restyle the whole page at each step
-  if (card.hidden || card.querySelector("button:active")) return; // a button that is made anew while it is pressed is never clicked
-  keepFocus(card, card.small ? [cardHead(card, slots)] : [cardHead(card, slots), cardBody(toldOf(slots))]);
+  if (card.hidden) return;
+  const told = card.small ? [] : toldOf(slots), shape = JSON.stringify([state.layer, state.neuron, card.small, told.map(shapeOf)]);
+  if (shape !== card.shape) {
+    if (card.querySelector("button:active")) return; // one that is made anew while it is pressed is never clicked
+    const parts = card.small ? [cardHead(card, slots)] : [cardHead(card, slots), cardBody(told)];
+    keepFocus(card, parts.map(({part}) => part));
+    Object.assign(card, {shape, fill: (facts) => parts.forEach(({fill}) => fill(facts))});
+  }
+  card.fill(told);
+}
+
+// Parts are made once for facts of these kinds, and filled at each step: to make them anew would lay out the whole card.
+function shapeOf([label, value, {near = [], picture, wide}]) {
+  return [label, value === "", near.length, Boolean(picture), Boolean(wide)];
 }
 
 // words first, then lines through time, so that each row of facts is as low as it can be
 function cardBody(told) {
-  const wide = told.filter(([, , more]) => more.wide), rest = told.filter(([, , more]) => !more.wide);
-  const facts = [...rest.filter(([, , more]) => !more.picture), ...rest.filter(([, , more]) => more.picture)];
+  const made = told.map((fact) => (fact[2].wide ? widePart(fact) : factPart(fact)));
+  const chosen = (test) => made.filter((_, k) => test(told[k][2])).map(({part}) => part);
+  const facts = [...chosen(({wide, picture}) => !wide && !picture), ...chosen(({wide, picture}) => !wide && picture)];
   const nothing = "No picture of this page tells anything of single neurons of this layer.";
-  return element("div", {class: "neuron-body", id: "neuron-body"}, ...wide.map(([label, value, more]) => widePart(label, value, more)),
-    told.length ? element("dl", {class: "neuron-facts"}, ...facts.map(factPart)) : element("p", {class: "empty"}, nothing));
+  const part = element("div", {class: "neuron-body", id: "neuron-body"}, ...chosen(({wide}) => wide),
+    told.length ? element("dl", {class: "neuron-facts"}, ...facts) : element("p", {class: "empty"}, nothing));
+  return {part, fill: (facts) => made.forEach(({fill}, k) => fill(facts[k]))};
 }
 
 // the same fact of two views stands once
@@ -49,32 +64,44 @@ function cardHead(card, slots) {
     clearNeuron();
     document.getElementById("neuron").focus({preventScroll: true});
   });
-  const where = element("p", {class: "of"}, nameElement(state.layer), element("span", {class: "when"}, `step ${wholeNumber(index.steps[state.at])}`));
-  return element("div", {class: "neuron-head"}, element("h2", {}, `Neuron ${state.neuron}`), where, fold, close);
+  const when = element("span", {class: "when"}), where = element("p", {class: "of"}, nameElement(state.layer), when);
+  const part = element("div", {class: "neuron-head"}, element("h2", {}, `Neuron ${state.neuron}`), where, fold, close);
+  return {part, fill: () => setText(when, `step ${wholeNumber(state.step)}`)};
 }
 
-function factPart([label, value, more]) {
-  const words = element("dd", {}, value === "" ? "" : element("span", {class: "value"}, nameElement(value)));
-  if (more.near) words.append(nearList(more.near));
-  if (more.note) words.append(element("span", {class: "aside"}, visible(more.note)));
-  if (more.picture) words.append(more.picture());
-  return element("div", {class: more.near ? "near" : ""}, element("dt", {}, nameElement(label)), words);
+function factPart([label, value, {near = [], picture}]) {
+  const name = nameElement(""), aside = element("span", {class: "aside"}), list = nearList(near);
+  const words = element("dd", {}, value === "" ? "" : element("span", {class: "value"}, name), list.part, aside, picture ? picture() : "");
+  return {part: element("div", {class: near.length ? "near" : ""}, element("dt", {}, nameElement(label)), words), fill: (fact) => {
+    fillWords(name, aside, fact);
+    list.fill(fact[2].near);
+  }};
 }
 
-function widePart(label, value, more) {
-  const caption = element("figcaption", {}, nameElement(value), ...(more.note ? [element("span", {class: "aside"}, visible(more.note))] : []));
-  return element("figure", {class: "neuron-picture", title: visible(label)}, more.picture(), caption);
+function widePart([label, , {picture}]) {
+  const name = nameElement(""), aside = element("span", {class: "aside"}), caption = element("figcaption", {}, name, aside);
+  return {part: element("figure", {class: "neuron-picture", title: visible(label)}, picture(), caption), fill: (fact) => fillWords(name, aside, fact)};
+}
+
+function fillWords(name, aside, [, value, {note, picture}]) {
+  setText(name, visible(value));
+  name.title = name.textContent;
+  setText(aside, visible(note ?? ""));
+  picture?.(); // on the canvas that stands there
 }
 
 function nearList(near) {
-  return element("ol", {class: "near-list"}, ...near.map(([neuron, value]) => {
-    const button = element("button", {type: "button", "aria-label": `Pick neuron ${neuron}, ${value}`}, element("span", {}, String(neuron)), element("span", {class: "aside"}, value));
-    button.addEventListener("click", () => choose({neuron}));
-    return element("li", {}, button);
-  }));
+  const buttons = near.map(() => element("button", {type: "button"}, element("span"), element("span", {class: "aside"})));
+  buttons.forEach((button) => button.addEventListener("click", () => choose({neuron: Number(button.firstChild.textContent)})));
+  const part = buttons.length ? element("ol", {class: "near-list"}, ...buttons.map((button) => element("li", {}, button))) : "";
+  return {part, fill: (now = []) => now.forEach(([neuron, value], k) => {
+    buttons[k].setAttribute("aria-label", `Pick neuron ${neuron}, ${value}`);
+    setText(buttons[k].firstChild, String(neuron));
+    setText(buttons[k].lastChild, value);
+  })};
 }
 
-// the card is made anew at each step; whoever is on one of its buttons stays there
+// whoever is on a button of the card stays there when it is made anew
 function keepFocus(card, parts) {
   const at = [...card.querySelectorAll("button")].indexOf(document.activeElement);
   card.replaceChildren(...parts);

@@ -15,6 +15,11 @@ function nameElement(text) {
   return element("bdi", {class: "name", title: visible(text)}, visible(text));
 }
 
+// nothing is laid out anew where the words stay
+function setText(place, text) {
+  if (place.textContent !== text) place.textContent = text;
+}
+
 // what would reorder or hide the letters around it is written as its number
 function visible(text) {
   const hidden = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Surrogate}/gu;
