@@ -215,10 +215,10 @@ def test_a_run_opened_before_it_was_thinned_says_so(tmp_path):
     path, training = tmp_path / "a.h5", Training()
     with Recorder(training.model, path):
         training.go(5)
-        with open_run(path) as run:
-            thin.thin_segment(segments(parts_folder(path))[0], keep={0, 2})
-            with pytest.raises(RunFileError, match=r"thinned .*Open the run again"):
-                run.state(4)
+    with open_run(path) as run:
+        thin.thin_segment(segments(parts_folder(path))[0], keep={0, 2})
+        with pytest.raises(RunFileError, match=r"thinned .*Open the run again"):
+            run.state(4)
 
 
 def test_a_run_opened_before_it_was_thinned_twice_says_so(tmp_path):
