@@ -87,7 +87,7 @@ def drag(page: Any, start: tuple[float, float], by: tuple[float, float]) -> None
 
 
 def cosine_at(histories: EdgeHistories, place: int) -> float:
-    return histories.low + place * (histories.high - histories.low) / TOP
+    return float(np.interp(place, *zip(*histories.knots, strict=True)))
 
 
 def test_the_table_holds_the_edges_that_went_in(open_page: Open) -> None:
@@ -108,7 +108,7 @@ def test_the_table_holds_the_edges_that_went_in(open_page: Open) -> None:
         assert {(a, b) for a, b, *_ in rows} == set(expected)
         assert len(rows) == len(expected)
         # shown is the cutoff place that an edge passes, to two places
-        step = (histories.high - histories.low) / TOP
+        step = max(cosine_at(histories, place + 1) - cosine_at(histories, place) for place in range(TOP))
         for a, b, *values in rows:
             assert_allclose(numbers(values)[0], expected[a, b][0], rtol=0, atol=step + 0.006)
             assert_allclose(numbers(values)[1], expected[a, b][1], rtol=0, atol=2 * step + 0.006)
@@ -143,11 +143,12 @@ def told(page: Any) -> tuple[int, ...]:
 
 
 def test_the_first_cutoff_is_what_chance_does_not_give_and_says_so(open_page: Open) -> None:
-    chart = made_graph(40, steps=6, inputs=40)
-    page = opened(open_page, chart, neurons=40)
+    chart = made_graph(200, steps=2, inputs=40)
+    page = opened(open_page, chart, neurons=200)
     assert chart.chance is not None
     joined = (edge_cosines(chart.edges[-1].weight, chart.sigma) >= chart.chance[-1]).sum()
-    assert 0 < told(page)[0] <= joined
+    sizes = np.bincount(chart.groups[chart.groups >= 0])  # by colour, of two neurons or more
+    assert told(page) == (joined, len(sizes) + (chart.groups < 0).sum(), sizes.max())
     assert control(page, "Cutoff").get_attribute("aria-valuetext").endswith(f"of {chart.chance[-1]:.2f}")
     assert control(page, "Charge").input_value() == "30"
     playwright.expect(page.locator(TOLD).first).to_contain_text(

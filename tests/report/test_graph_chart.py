@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -34,20 +35,25 @@ def test_edges_are_codes_of_their_cosine_and_none_is_zero() -> None:
     assert_array_equal(found.pairs, [1, 5])  # 0 * 3 + 1 and 1 * 3 + 2
     assert found.codes[:, 0].tolist() == [1, 1 + TOP]
     assert found.codes[1, 1] == 0
-    assert (found.low, found.high) == (pytest.approx(cosine_at(0.4, 0.5), abs=1e-7), 1.0)
+    assert found.knots == [(0, pytest.approx(cosine_at(0.4, 0.5), abs=1e-7)), (TOP, 1.0)]
 
 
+@pytest.mark.parametrize("chance", [None, 0.01, 0.5, 0.97])
 @pytest.mark.parametrize("sigma", [0.05, 0.5, 0.9])
 def test_every_cutoff_place_keeps_exactly_the_edges_that_reach_its_cosine(
-    rng: np.random.Generator, sigma: float
+    rng: np.random.Generator, sigma: float, chance: float | None
 ) -> None:
     i, j = np.triu_indices(40, 1)
     weight = rng.uniform(LOWEST_CUTOFF, 1.0, len(i)).astype(np.float32)
-    found = edge_histories(small(Edges(i, j, weight), sigma=sigma, lowest=LOWEST_CUTOFF, nodes=40))
+    chart = small(Edges(i, j, weight), sigma=sigma, lowest=LOWEST_CUTOFF, nodes=40)
+    lowest = float(edge_cosines(np.array([LOWEST_CUTOFF]), sigma)[0])
+    limit = None if chance is None else lowest + chance * (1.0 - lowest)  # a share of the way
+    found = edge_histories(replace(chart, chance=None if limit is None else np.array([limit])))
+    assert limit is None or limit in [cosine for _, cosine in found.knots]
     assert_array_equal(found.pairs, i * 40 + j)
     for place in range(TOP + 1):
         # 1e-9: an edge on the very place may fall to either side of it
-        reached = found.low + place * (found.high - found.low) / TOP
+        reached = np.interp(place, *zip(*found.knots, strict=True))
         cosine = edge_cosines(weight, sigma)
         sure = np.abs(cosine - reached) > 1e-9
         assert_array_equal((found.codes[:, 0] > place)[sure], (cosine >= reached)[sure])
@@ -56,7 +62,7 @@ def test_every_cutoff_place_keeps_exactly_the_edges_that_reach_its_cosine(
 def test_equal_neurons_no_edges_and_no_steps() -> None:
     same = edge_histories(small(edges((0, 1, 1.0), (1, 2, 1.0)), sigma=0.0))
     assert same.codes.tolist() == [[1 + TOP], [1 + TOP]]
-    assert same.low == same.high == 1.0
+    assert same.knots == [(0, 1.0), (TOP, 1.0)]
     for none in (small(edges(), sigma=np.nan), small(nodes=0), small(edges(), nodes=0)):
         assert edge_histories(none).codes.shape == (0, len(none.steps))
 

@@ -205,7 +205,7 @@ def _graph(chart: GraphThroughTime, blocks: Blocks) -> tuple[str, ChartData]:
         "steps": plain(steps), "neurons": blocks.add(neurons.astype(np.int32)),
         "radius": blocks.add(quantise(live, 0.0, largest, np.uint8), delta=True), "largest": largest,
         "pairs": blocks.add(edges.pairs.astype(np.int32), delta=True), "codes": blocks.add(edges.changes),
-        "low": edges.low, "high": edges.high, "sigma": plain(chart.sigma), "places": blocks.add(places),
+        "knots": edges.knots, "sigma": plain(chart.sigma), "places": blocks.add(places),
         "limits": limits, "groups": blocks.add(np.asarray(chart.groups, dtype=np.int32)),
         "group_label": chart.group_label, "runs": list(chart.runs), "caption": chart.caption,
         "chance": None if chart.chance is None else plain(np.asarray(chart.chance)),

@@ -10,7 +10,7 @@ from wdyn.analyses._charts import GraphThroughTime
 from wdyn.report.codec import Array
 
 TOP = 254
-"""Places of the page's cutoff, evenly spaced in cosine, less one: code 1 + k is an edge from place k on down."""
+"""Places of the page's cutoff, less one: code 1 + k is an edge from place k on down."""
 
 
 class EdgeHistories(NamedTuple):
@@ -19,14 +19,13 @@ class EdgeHistories(NamedTuple):
     Attributes:
         pairs: (P,) int64, i * N + j with i < j, rising.
         codes: (P, T) uint8, 0 where there is no edge, else 1 + the highest cutoff place that the edge passes.
-        low: cosine at cutoff place 0.
-        high: cosine at cutoff place 254, the largest there is.
+        knots: (place, cosine) of the lowest cutoff, of what chance reaches at the last step where that lies between,
+            and of the largest cosine there is; places between them are evenly spaced in cosine.
     """
 
     pairs: Array
     codes: Array
-    low: float
-    high: float
+    knots: list[tuple[int, float]]
 
     @property
     def changes(self) -> Array:
@@ -51,11 +50,23 @@ def edge_histories(chart: GraphThroughTime) -> EdgeHistories:
     pairs = np.unique(np.concatenate([*ends, np.empty(0, dtype=np.int64)]))
     low = float(edge_cosines(np.array([chart.lowest]), chart.sigma)[0]) if len(pairs) else 0.0
     high = max((float(each.max(initial=low)) for each in cosine), default=low)
+    knots = _knots(low, high, chart.chance)
+    cutoffs = np.interp(np.arange(TOP + 1), *zip(*knots, strict=True))
     codes = np.zeros((len(pairs), len(chart.steps)), dtype=np.uint8)
     for t, (at, values) in enumerate(zip(ends, cosine, strict=True)):
-        share = np.clip((values - low) / (high - low), 0.0, 1.0) if high > low else np.ones(len(values))
-        codes[np.searchsorted(pairs, at), t] = 1 + np.floor(TOP * share)
-    return EdgeHistories(pairs, codes, low, high)
+        # an edge at the lowest cutoff may fall short of it by a rounding
+        codes[np.searchsorted(pairs, at), t] = np.maximum(np.searchsorted(cutoffs, values, side="right"), 1)
+    return EdgeHistories(pairs, codes, knots)
+
+
+def _knots(low: float, high: float, chance: Array | None) -> list[tuple[int, float]]:
+    """Chance has a place of its own, so that what lies beyond it is the same in words, colours and slider."""
+    ends = [(0, low), (TOP, high)]
+    limit = float(chance[-1]) if chance is not None and len(chance) else np.nan
+    if not low < limit < high:
+        return ends
+    place = round(TOP * (limit - low) / (high - low))
+    return [ends[0], (min(max(place, 1), TOP - 1), limit), ends[1]]
 
 
 def edge_cosines(weight: Array, sigma: float) -> Array:

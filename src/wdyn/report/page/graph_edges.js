@@ -1,6 +1,6 @@
 // A graph's numbers: edges at a step and a cutoff, and what hangs together. The way back from report/edge_data.py.
 
-const PLACES = 254; // places of the cutoff, evenly spaced in cosine, less one
+const PLACES = 254; // places of the cutoff, less one
 
 function decodeGraph(chart, store) {
   const read = (ref) => readBlock(store, ref), neurons = read(chart.neurons), count = neurons.length;
@@ -9,7 +9,7 @@ function decodeGraph(chart, store) {
   return {
     layer: chart.layer, count, neurons, times: chart.steps.length, steps: chart.steps, groups: read(chart.groups), groupLabel: chart.group_label, runs: chart.runs,
     from: Int32Array.from(pairs, (pair) => Math.floor(pair / count)), to: Int32Array.from(pairs, (pair) => pair % count),
-    codes: sumOfChanges(read(chart.codes), chart.steps.length), low: chart.low, high: chart.high, sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
+    codes: sumOfChanges(read(chart.codes), chart.steps.length), knots: chart.knots, low: chart.knots[0][1], high: chart.knots.at(-1)[1], sigma: chart.sigma, chance: chart.chance, largest: chart.largest,
     numbers: [...new Set(neurons)].sort((a, b) => a - b),
     isLive: (t, i) => radius[t * count + i] !== 255,
     share: (t, i) => (radius[t * count + i] % 255) / 254,
@@ -43,8 +43,10 @@ function degrees({from, to}, count) {
   return degree;
 }
 
-function cosineOf(data, place) {
-  return data.low + (place * (data.high - data.low)) / PLACES;
+// evenly spaced between the knots
+function cosineOf({knots}, place) {
+  const upper = Math.max(1, knots.findIndex(([at]) => at >= place)), [[a, x], [b, y]] = knots.slice(upper - 1, upper + 1);
+  return x + ((place - a) * (y - x)) / (b - a);
 }
 
 function weightOf(data, place) {
@@ -54,10 +56,8 @@ function weightOf(data, place) {
 
 // the cutoff to begin with: what chance does not give at the last step, or everything where that leaves no edge
 function firstPlace(data) {
-  const last = data.times - 1, chance = data.chance?.[last] ?? null;
-  if (chance === null || !(data.high > data.low)) return 0;
-  const place = Math.ceil((PLACES * (chance - data.low)) / (data.high - data.low));
-  return place > 0 && place <= PLACES && edgesAt(data, last, place).count ? place : 0;
+  const [place] = data.knots.length > 2 ? data.knots[1] : [0];
+  return edgesAt(data, data.times - 1, place).count ? place : 0;
 }
 
 // connected components of the live nodes, those of a single node among them
