@@ -16,7 +16,7 @@ from tests.report.graphs import drifting, graph_of, made_graph
 from tests.report.made_up import facts
 from tests.report.test_page import HOSTILE
 from wdyn.analyses._charts import GraphThroughTime, HeatMap, PointsThroughTime
-from wdyn.report.edge_data import TOP, EdgeHistories, edge_cosines, edge_histories
+from wdyn.report.edge_data import TOP, edge_cosines, edge_histories
 from wdyn.report.page import PARTS, render_page
 from wdyn.report.sections import Section
 from wdyn.report.words import HIDDEN
@@ -86,10 +86,6 @@ def drag(page: Any, start: tuple[float, float], by: tuple[float, float]) -> None
     at_rest(page)
 
 
-def cosine_at(histories: EdgeHistories, place: int) -> float:
-    return float(np.interp(place, *zip(*histories.knots, strict=True)))
-
-
 def test_the_table_holds_the_edges_that_went_in(open_page: Open) -> None:
     """The way there in Python and back in JavaScript."""
     chart = made_graph(9)
@@ -108,7 +104,7 @@ def test_the_table_holds_the_edges_that_went_in(open_page: Open) -> None:
         assert {(a, b) for a, b, *_ in rows} == set(expected)
         assert len(rows) == len(expected)
         # shown is the cutoff place that an edge passes, to two places
-        step = max(cosine_at(histories, place + 1) - cosine_at(histories, place) for place in range(TOP))
+        step = np.diff(histories.cutoffs).max()
         for a, b, *values in rows:
             assert_allclose(numbers(values)[0], expected[a, b][0], rtol=0, atol=step + 0.006)
             assert_allclose(numbers(values)[1], expected[a, b][1], rtol=0, atol=2 * step + 0.006)
@@ -123,15 +119,15 @@ def test_edges_and_components_at_each_cutoff_agree_with_scipy(open_page: Open) -
         move_slider(page, at)
         set_control(page, "Cutoff", place)
         cosine = edge_cosines(chart.edges[at].weight, chart.sigma)
-        kept = cosine >= cosine_at(histories, place) - 1e-12
+        kept = cosine >= histories.cutoffs[place] - 1e-12
         ends = chart.edges[at].i[kept], chart.edges[at].j[kept]
         count, label = connected_components(coo_array((np.ones(kept.sum()), ends), shape=(40, 40)), directed=False)
         edges, components, largest = told(page)
         assert (edges, components, largest) == (kept.sum(), count, np.bincount(label).max())
         words = control(page, "Cutoff").get_attribute("aria-valuetext")
-        assert words.replace("−", "-").endswith(f"an inner product of {cosine_at(histories, place):.2f}")
+        assert words.replace("−", "-").endswith(f"an inner product of {histories.cutoffs[place]:.2f}")
         assert float(words.split(",")[0]) == pytest.approx(
-            np.exp(-(((1 - cosine_at(histories, place)) / 2 / chart.sigma) ** 2)), abs=0.0051
+            np.exp(-(((1 - histories.cutoffs[place]) / 2 / chart.sigma) ** 2)), abs=0.0051
         )
 
 

@@ -28,6 +28,12 @@ class EdgeHistories(NamedTuple):
     knots: list[tuple[int, float]]
 
     @property
+    def cutoffs(self) -> Array:
+        """(255,) float64, the cosine at each place."""
+        places, cosines = np.array(self.knots).T
+        return np.asarray(np.interp(np.arange(TOP + 1), places, cosines))
+
+    @property
     def changes(self) -> Array:
         """(P, T) uint8, differences of the codes in time, modulo 256; the steps of a pair side by side repeat most."""
         return np.diff(self.codes, axis=1, prepend=np.uint8(0))
@@ -51,12 +57,12 @@ def edge_histories(chart: GraphThroughTime) -> EdgeHistories:
     low = float(edge_cosines(np.array([chart.lowest]), chart.sigma)[0]) if len(pairs) else 0.0
     high = max((float(each.max(initial=low)) for each in cosine), default=low)
     knots = _knots(low, high, chart.chance)
-    cutoffs = np.interp(np.arange(TOP + 1), *zip(*knots, strict=True))
-    codes = np.zeros((len(pairs), len(chart.steps)), dtype=np.uint8)
+    found = EdgeHistories(pairs, np.zeros((len(pairs), len(chart.steps)), dtype=np.uint8), knots)
+    cutoffs = found.cutoffs
     for t, (at, values) in enumerate(zip(ends, cosine, strict=True)):
         # an edge at the lowest cutoff may fall short of it by a rounding
-        codes[np.searchsorted(pairs, at), t] = np.maximum(np.searchsorted(cutoffs, values, side="right"), 1)
-    return EdgeHistories(pairs, codes, knots)
+        found.codes[np.searchsorted(pairs, at), t] = np.maximum(np.searchsorted(cutoffs, values, side="right"), 1)
+    return found
 
 
 def _knots(low: float, high: float, chance: Array | None) -> list[tuple[int, float]]:
