@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from tests.analyses.memory_run import MemoryRun
-from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, numbers, picture, table_of
+from tests.report.browser import NEEDS_BROWSER, Open, made, move_slider, numbers, picture, settled, table_of
+from tests.report.graphs import made_graph
 from tests.report.made_up import STEPS, facts, sections
 from tests.report.test_page import HOSTILE
-from wdyn.analyses._charts import HeatMap, ImagesThroughTime, PointsThroughTime
+from wdyn.analyses._charts import HeatMap, ImagesThroughTime, PointsThroughTime, Table
 from wdyn.analyses._nearest import nearest_by_chance
 from wdyn.analyses._neurons import live_rows, unit_rows
 from wdyn.analyses.similarity import charts, compute
@@ -190,6 +191,73 @@ def test_hostile_names_are_text_on_the_card(open_page: Open, name: str) -> None:
     assert card(page).evaluate("(card) => card.scrollWidth <= card.clientWidth")
     close = card(page).get_by_role("button", name="Close").bounding_box()
     assert close["x"] + close["width"] <= 360
+
+
+def sparks(page: Any) -> list[str]:
+    settled(page)
+    drawn: list[str] = card(page).locator(".spark").evaluate_all("(all) => all.map((canvas) => canvas.toDataURL())")
+    return drawn
+
+
+@pytest.mark.parametrize("anew", ["sorted", "layers"])
+def test_the_card_follows_a_chart_that_was_decoded_anew(open_page: Open, anew: str) -> None:
+    history = np.random.default_rng(0).uniform(size=(5, 3))
+    page = open_page(
+        made(*(HeatMap("h", THREE, history, range(5), "step", "neuron", "norm", layer=name) for name in ("a", "b")),
+             layers={"a": (5, 2), "b": (5, 2)})
+    )  # fmt: skip
+    page.locator("#one-0").scroll_into_view_if_needed()
+    page.fill("#neuron", "1")
+    move_slider(page, 0)
+    first = sparks(page)
+    move_slider(page, 2)
+    assert sparks(page) != first
+    if anew == "sorted":
+        page.locator("#one-0").get_by_role("button", name="sort").click()
+    else:
+        for layer in ("b", "a"):
+            page.select_option("#layer", label=layer)
+            settled(page)
+        page.fill("#neuron", "1")
+    settled(page)
+    move_slider(page, 0)
+    assert sparks(page) == first
+
+
+def test_a_neighbour_that_is_pressed_is_the_one_that_is_picked(open_page: Open, rng: np.random.Generator) -> None:
+    page = open_page(similar(rng.normal(size=(3, 40, 8))))
+    page.fill("#neuron", "4")
+    settled(page)
+    pressed = near_on(page)[1][0]
+    box = card(page).locator(".near-list button").nth(1).bounding_box()
+    page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    page.mouse.down()
+    move_slider(page, 0)  # as when the page plays
+    settled(page)
+    page.mouse.up()
+    playwright.expect(card(page).locator("h2")).to_have_text(f"Neuron {pressed}")
+    page.fill("#neuron", "4")
+    settled(page)
+    assert near_on(page)[1][0] != pressed
+
+
+def test_edges_on_the_card_are_those_of_the_step_also_where_the_graph_is_not_in_view(open_page: Open) -> None:
+    charts = (made_graph(40, steps=3, inputs=40), Table("t", {"a": list(range(400))}))
+    page = open_page(made(*charts, layers={"fc1": (40, 40)}))
+    page.locator("#one-0").scroll_into_view_if_needed()
+    page.fill("#neuron", "4")
+    seen = {}
+    for at in (0, 2):
+        move_slider(page, at)
+        settled(page)
+        seen[at] = fact(page, "edges")
+    assert seen[0] != seen[2]
+    page.mouse.wheel(0, 100_000)
+    page.wait_for_function("() => document.querySelector('#one-0').getBoundingClientRect().bottom < 0")
+    settled(page)
+    move_slider(page, 0)
+    settled(page)
+    assert fact(page, "edges") == seen[0]
 
 
 def test_the_card_is_reached_by_keys_and_follows_the_theme(open_page: Open, lenet: bytes) -> None:

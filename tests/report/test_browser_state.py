@@ -157,14 +157,13 @@ def test_a_page_is_about_as_high_before_its_sections_were_seen_as_after(open_pag
     assert 0.75 < before / page.evaluate(height) < 1.33
 
 
-def test_a_page_loaded_again_is_where_it_was_read(open_page: Open) -> None:
+def long_page() -> bytes:
     charts = tuple(replace(chart, title=f"map {each}") for each in range(6) for chart in maps("fc1"))
-    far = [Section(f"s{i}", f"S{i}", "", charts=charts) for i in range(8)]
-    page = open_page(render_page(facts(), far, list(range(3))))
+    return render_page(facts(), [Section(f"s{i}", f"S{i}", "", charts=charts) for i in range(8)], list(range(3)))
 
-    def place() -> float:
-        return float(page.locator("#s5 h2").evaluate("(heading) => heading.getBoundingClientRect().top"))
 
+def read_far_down(page: Any) -> None:
+    """The sixth section, a little below its heading, which the page has noted."""
     page.evaluate("location.hash = '#s5'")
     page.wait_for_function("() => history.state?.place?.id.startsWith('s5')")
     settled(page, 40)
@@ -172,12 +171,29 @@ def test_a_page_loaded_again_is_where_it_was_read(open_page: Open) -> None:
     before = page.evaluate(kept)
     page.mouse.wheel(0, 150)
     page.wait_for_function(f"(before) => ({kept})() !== before", arg=before)
-    read = place()
+
+
+def test_a_page_loaded_again_is_where_it_was_read(open_page: Open) -> None:
+    page = open_page(long_page())
+    read_far_down(page)
+    top = "document.querySelector('#s5 h2').getBoundingClientRect().top"
+    before = page.evaluate(top)
     page.reload()
     page.wait_for_selector("html[data-ready]")
-    page.wait_for_function(
-        "(read) => Math.abs(document.querySelector('#s5 h2').getBoundingClientRect().top - read) < 3", arg=read
+    page.wait_for_function(f"(before) => Math.abs({top} - before) < 3", arg=before)
+
+
+def test_a_reader_who_moves_a_page_that_is_loaded_again_is_not_pulled_back(open_page: Open) -> None:
+    page = open_page(long_page())
+    read_far_down(page)
+    page.add_init_script(
+        """history.scrollRestoration = "manual"; // so that only the page itself could move it
+        addEventListener("DOMContentLoaded", () => dispatchEvent(new Event("wheel")));"""
     )
+    page.reload()
+    page.wait_for_selector("html[data-ready]")
+    settled(page, 40)
+    assert page.evaluate("scrollY") == 0
 
 
 def test_a_chart_that_was_resized_off_the_screen_is_as_wide_as_its_box(open_page: Open) -> None:

@@ -64,10 +64,11 @@ function graphTable({data, at, edges}) {
 
 // for the card of the picked neuron
 function graphTells({data, at, edges, settings}, neuron) {
-  const t = at ?? nearest(data.steps, state.step), from = `inner product from ${cosineText(data, settings.place)} on`;
+  const t = nearest(data.steps, state.step), from = `inner product from ${cosineText(data, settings.place)} on`;
   const nodes = Array.from(data.neurons.keys()).filter((i) => data.neurons[i] === neuron);
   if (!nodes.length) return [["edges", "", {note: `not among the ${wholeNumber(data.count)} neurons drawn`}]];
-  const degree = (edges ?? edgesAt(data, t, settings.place)).degree, note = (i) => (data.isLive(t, i) ? from : "no direction at this step");
+  const {degree} = edges && at === t ? edges : edgesAt(data, t, settings.place); // off the screen a graph is behind
+  const note = (i) => (data.isLive(t, i) ? from : "no direction at this step");
   if (data.runs.length) return nodes.map((i) => [`edges, ${data.runs[data.groups[i]]}`, degree[i], {note: note(i)}]);
   return nodes.flatMap((i) => [[data.groupLabel, groupText(data.groups[i])], ["edges", degree[i], {note: note(i)}]]);
 }

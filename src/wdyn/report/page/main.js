@@ -10,6 +10,7 @@ function showTrouble(error) {
 }
 
 async function start() {
+  const showPlaceAgain = keepPlace();
   setTheme(window.matchMedia("(prefers-color-scheme: dark)").matches);
   const [words, store] = await Promise.all([inflate("index"), inflate("data")]);
   index = JSON.parse(new TextDecoder().decode(words));
@@ -27,7 +28,7 @@ async function start() {
   };
   watch(redraw);
   slots.filter((made) => made.slot.kind === "points" || made.slot.kind === "matrix").forEach((made) => setVisible(made, true)); // a graph waits until it is seen
-  keepPlace();
+  showPlaceAgain();
   document.documentElement.dataset.ready = String(Math.round(performance.now()));
   watchVisible(slots);
   tellRest(slots);

@@ -1,7 +1,7 @@
 // The card of the picked neuron: what every view of its layer tells of it, at the step of the slider.
 //
 // A view may offer tells(neuron) -> [[label, value, more], ...]. `more` is optional: a `note` beside the value, a
-// `picture`, a function that draws on a canvas, always the same, and returns it, and `wide` where that is no small line;
+// `picture`, a function that draws on a canvas, mostly the same, and returns it, and `wide` where that is no small line;
 // `near`, [neuron, value] pairs.
 
 function makeCard(again) {
@@ -15,10 +15,9 @@ function makeCard(again) {
 function showCard(card, slots) {
   card.hidden = state.neuron === null;
   document.documentElement.classList.toggle("has-card", !card.hidden && !card.small); // :has() would restyle the whole page at each step
-  if (card.hidden) return;
+  if (card.hidden || card.querySelector("button:active")) return; // a pressed button stays what it is until it is let go
   const told = card.small ? [] : toldOf(slots), shape = JSON.stringify([state.layer, state.neuron, card.small, told.map(shapeOf)]);
   if (shape !== card.shape) {
-    if (card.querySelector("button:active")) return; // one that is made anew while it is pressed is never clicked
     const parts = card.small ? [cardHead(card, slots)] : [cardHead(card, slots), cardBody(told)];
     keepFocus(card, parts.map(({part}) => part));
     Object.assign(card, {shape, fill: (facts) => parts.forEach(({fill}) => fill(facts))});
@@ -70,24 +69,38 @@ function cardHead(card, slots) {
 }
 
 function factPart([label, value, {near = [], picture}]) {
-  const name = nameElement(""), aside = element("span", {class: "aside"}), list = nearList(near);
-  const words = element("dd", {}, value === "" ? "" : element("span", {class: "value"}, name), list.part, aside, picture ? picture() : "");
+  const name = nameElement(""), aside = element("span", {class: "aside"}), list = nearList(near), drawn = picturePart(picture);
+  const words = element("dd", {}, value === "" ? "" : element("span", {class: "value"}, name), list.part, aside, drawn.part);
   return {part: element("div", {class: near.length ? "near" : ""}, element("dt", {}, nameElement(label)), words), fill: (fact) => {
     fillWords(name, aside, fact);
     list.fill(fact[2].near);
+    drawn.fill(fact[2].picture);
   }};
 }
 
 function widePart([label, , {picture}]) {
-  const name = nameElement(""), aside = element("span", {class: "aside"}), caption = element("figcaption", {}, name, aside);
-  return {part: element("figure", {class: "neuron-picture", title: visible(label)}, picture(), caption), fill: (fact) => fillWords(name, aside, fact)};
+  const name = nameElement(""), aside = element("span", {class: "aside"}), drawn = picturePart(picture);
+  return {part: element("figure", {class: "neuron-picture", title: visible(label)}, drawn.part, element("figcaption", {}, name, aside)), fill: (fact) => {
+    fillWords(name, aside, fact);
+    drawn.fill(fact[2].picture);
+  }};
 }
 
-function fillWords(name, aside, [, value, {note, picture}]) {
+function fillWords(name, aside, [, value, {note}]) {
   setText(name, visible(value));
   name.title = name.textContent;
   setText(aside, visible(note ?? ""));
-  picture?.(); // on the canvas that stands there
+}
+
+// mostly drawn on the canvas that stands there; a view that has decoded its chart anew draws on another
+function picturePart(picture) {
+  let at = picture ? picture() : "";
+  return {part: at, fill: (draw) => {
+    const now = draw ? draw() : at;
+    if (now === at) return;
+    at.replaceWith(now);
+    at = now;
+  }};
 }
 
 function nearList(near) {
