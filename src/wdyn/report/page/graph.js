@@ -87,7 +87,8 @@ function warm(view, heat) {
 function paintGraph(view) {
   const choice = view.choices[view.settings.colour];
   view.paint = paintOf(view.nodes, choice, view.edges);
-  view.legend.replaceChildren(graphLegend(view.data, choice));
+  const legend = graphLegend(view.data, choice);
+  if (!view.legend.firstChild?.isEqualNode(legend)) view.legend.replaceChildren(legend); // else the page is not laid out anew
 }
 
 // frame by frame until nothing moves; at once where motion is unwelcome or has no beginning
