@@ -1,4 +1,6 @@
 # ruff: noqa: PT031, SIM117 - a warning may come at any moment of a training, its end included
+"""What reaches the disk: all of it where the disk allows, and a word on what it refused."""
+
 from __future__ import annotations
 
 import os
@@ -370,36 +372,6 @@ def test_written_steps_reach_the_disk_every_30_seconds(tmp_path, monkeypatch):
         while not synced or synced[-1] < 5:  # the schema and steps 0 to 3, with nothing written after them
             assert time.monotonic() < due
             time.sleep(0.005)
-
-
-def test_memory_is_bounded():
-    from wdyn.record.snapshot import Pool
-
-    spec = TensorSpec("w", "weight", "uint8", (100 * 2**20,))
-    pool = Pool([spec], [torch.uint8])
-    taken = [pool.take(wait=False, pinned=False) for _ in range(6)]
-    assert sum(buffer is not None for buffer in taken) == 4  # two, and 256 MiB hold two more
-    pool.give(taken[1])
-    assert pool.take(wait=False, pinned=False) is taken[1]
-
-
-def test_every_view_of_a_buffer_is_aligned_and_apart():
-    from wdyn.record.snapshot import Buffer, Snapshot
-
-    model = torch.nn.ParameterList(
-        [
-            torch.nn.Parameter(torch.zeros(n, dtype=t))
-            for n, t in [(3, torch.float16), (1, torch.float64), (5, torch.float32)]
-        ]
-    )
-    model.register_buffer("flag", torch.tensor([True]))
-    model.register_buffer("count", torch.tensor(3))
-    snapshot = Snapshot(model, ["*"], [])
-    buffer = Buffer(snapshot.tensors, snapshot.dtypes, pinned=False)
-    start = buffer.bytes.data_ptr()
-    spans = [(view.data_ptr() - start, view.nbytes, view.element_size()) for view in buffer.views]
-    assert all(at % size == 0 for at, _, size in spans)
-    assert [at for at, _, _ in spans] == np.cumsum([0, *(n for _, n, _ in spans)])[:-1].tolist()
 
 
 def test_a_close_that_was_interrupted_waits_the_next_time(tmp_path, monkeypatch):

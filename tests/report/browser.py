@@ -33,6 +33,11 @@ def picture(page: Any, chart: str) -> str:
     return str(page.locator(f"#{chart} canvas").last.evaluate("(canvas) => canvas.toDataURL()"))
 
 
+def card(page: Any) -> Any:
+    """Of the picked neuron."""
+    return page.locator("#neuron-card")
+
+
 def settled(page: Any, frames: int = 4) -> None:
     """As many frames later: a chart is seen, told and drawn in three, however long they take a busy machine.
 

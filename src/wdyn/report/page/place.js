@@ -36,7 +36,7 @@ function placeNow() {
 // again whenever something is laid out, until the reader moves
 function showPlace({id, top}, moved) {
   const part = document.getElementById(id);
-  if (!part || moved.aborted) return; // the page was made anew without it
+  if (!part || moved.aborted) return; // no such part since the page was made anew, or the reader was quicker
   const again = new ResizeObserver(() => window.scrollBy({top: part.getBoundingClientRect().top - top, behavior: "instant"}));
   again.observe(document.querySelector("main"));
   moved.addEventListener("abort", () => again.disconnect());
